@@ -1,0 +1,1 @@
+//! The job: taps, snapshots, the supervisor of many databases.

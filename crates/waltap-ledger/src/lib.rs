@@ -1,0 +1,204 @@
+//! The ledger: what was handed to Kafka, what Kafka has confirmed, and so how far the slot may advance.
+//!
+//! The stream of a tap is a row of *groups*, in commit order: a transaction is one group, a table's snapshot another. Events are handed
+//! over within a group, and confirmed later, in any order. The slot may advance to the end of the longest run of groups, from the oldest
+//! on, of which every event is confirmed.
+//!
+//! A crate of its own so that one rule holds by construction: only [`Ledger`] can make a [`Durable`], and the standby status writer
+//! accepts nothing else. It does no I/O and knows no clock.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use waltap_pgoutput::Lsn;
+
+/// A place in the log up to which every event is confirmed: what PostgreSQL may be told to forget.
+///
+/// Made by [`Ledger::durable`] and by nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Durable(Lsn);
+
+impl Durable {
+    /// The place itself.
+    pub fn lsn(self) -> Lsn {
+        self.0
+    }
+}
+
+/// Names a group of events. Ids ascend in the order in which groups were opened and are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(u64);
+
+impl GroupId {
+    /// The id as a number, to be carried through Kafka's client and back.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The id that [`GroupId::to_u64`] gave. A number that was never given out is found when it is used.
+    pub fn from_u64(id: u64) -> Self {
+        GroupId(id)
+    }
+}
+
+/// A report that does not fit the account: an event confirmed that was never handed over, or a group used after its end.
+///
+/// It means that waltap is wrong about what Kafka holds, so the tap must stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imbalance {
+    group: GroupId,
+    what: &'static str,
+}
+
+impl fmt::Display for Imbalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the ledger does not balance: group {}: {}", self.group.0, self.what)
+    }
+}
+
+impl std::error::Error for Imbalance {}
+
+#[derive(Debug)]
+struct Group {
+    unconfirmed: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// More events may be handed over.
+    Open,
+    /// Complete. Once it and all before it are confirmed, the log up to here may be forgotten.
+    Ends(Lsn),
+    /// Complete, and stands for no place in the log: a snapshot.
+    EndsNowhere,
+}
+
+/// The account of one tap. See the crate's documentation.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Groups that are open, unconfirmed, or stand behind one that is; oldest first.
+    groups: VecDeque<Group>,
+    /// The id of `groups[0]`, or of the next group when there is none.
+    oldest: u64,
+    in_flight: u64,
+    durable: Durable,
+}
+
+impl Ledger {
+    /// A ledger for a stream that starts at `start`: the slot's own confirmed position, or its consistent point when it is new.
+    pub fn new(start: Lsn) -> Self {
+        Ledger { groups: VecDeque::new(), oldest: 0, in_flight: 0, durable: Durable(start) }
+    }
+
+    /// Opens a group behind all others.
+    pub fn open(&mut self) -> GroupId {
+        let id = GroupId(self.oldest + self.groups.len() as u64);
+        self.groups.push_back(Group { unconfirmed: 0, state: State::Open });
+        id
+    }
+
+    /// Notes that `events` events of an open group are handed to Kafka. Called before they are, so that no confirmation can come first.
+    pub fn hand_over(&mut self, id: GroupId, events: u64) -> Result<(), Imbalance> {
+        let group = self.group(id)?;
+        if group.state != State::Open {
+            return Err(Imbalance { group: id, what: "an event was handed over after its end" });
+        }
+        group.unconfirmed += events;
+        self.in_flight += events;
+        Ok(())
+    }
+
+    /// Notes that Kafka has confirmed `events` events of a group.
+    pub fn confirm(&mut self, id: GroupId, events: u64) -> Result<(), Imbalance> {
+        let group = self.group(id)?;
+        group.unconfirmed = match group.unconfirmed.checked_sub(events) {
+            Some(unconfirmed) => unconfirmed,
+            None => return Err(Imbalance { group: id, what: "more events were confirmed than handed over" }),
+        };
+        self.in_flight -= events;
+        self.advance();
+        Ok(())
+    }
+
+    /// Ends a transaction's group. `end` is the commit's end LSN. A group without events, because the filters emptied it or because it
+    /// never had any, counts as confirmed.
+    pub fn close(&mut self, id: GroupId, end: Lsn) -> Result<(), Imbalance> {
+        self.end(id, State::Ends(end))
+    }
+
+    /// Ends a group that stands for no place in the log: a table's snapshot. Nothing behind it is durable before it is confirmed.
+    pub fn close_snapshot(&mut self, id: GroupId) -> Result<(), Imbalance> {
+        self.end(id, State::EndsNowhere)
+    }
+
+    /// Takes a keepalive's WAL end: the server has sent everything before it, so it may be forgotten once nothing is in flight.
+    ///
+    /// Within an open group it says nothing, because the rest of the group has yet to come.
+    pub fn keepalive(&mut self, wal_end: Lsn) {
+        match self.groups.back_mut() {
+            None => self.durable.0 = self.durable.0.max(wal_end),
+            Some(Group { state: State::Ends(end), .. }) => *end = (*end).max(wal_end),
+            Some(Group { state: state @ State::EndsNowhere, .. }) => *state = State::Ends(wal_end),
+            Some(Group { state: State::Open, .. }) => {}
+        }
+    }
+
+    /// Whether every event of the group, which must have ended, is confirmed.
+    pub fn is_confirmed(&self, id: GroupId) -> bool {
+        match id.0.checked_sub(self.oldest) {
+            None => true,
+            Some(index) => {
+                self.groups.get(index as usize).is_some_and(|group| group.state != State::Open && group.unconfirmed == 0)
+            }
+        }
+    }
+
+    /// How far the slot may advance now. Never goes back.
+    pub fn durable(&self) -> Durable {
+        self.durable
+    }
+
+    /// How many events are handed over and not confirmed.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Whether nothing is open and nothing is in flight.
+    pub fn is_settled(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    fn group(&mut self, id: GroupId) -> Result<&mut Group, Imbalance> {
+        let unknown = Imbalance { group: id, what: "it is over, or was never opened" };
+        let index = id.0.checked_sub(self.oldest).ok_or(unknown.clone())?;
+        self.groups.get_mut(index as usize).ok_or(unknown)
+    }
+
+    fn end(&mut self, id: GroupId, state: State) -> Result<(), Imbalance> {
+        let group = self.group(id)?;
+        if group.state != State::Open {
+            return Err(Imbalance { group: id, what: "it was ended twice" });
+        }
+        group.state = state;
+        self.advance();
+        Ok(())
+    }
+
+    fn advance(&mut self) {
+        while let Some(group) = self.groups.front() {
+            let end = match group.state {
+                State::Open => return,
+                _ if group.unconfirmed > 0 => return,
+                State::Ends(end) => end,
+                State::EndsNowhere => Lsn::ZERO,
+            };
+            self.durable.0 = self.durable.0.max(end);
+            self.groups.pop_front();
+            self.oldest += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

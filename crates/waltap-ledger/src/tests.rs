@@ -1,0 +1,178 @@
+//! The ledger against a model that keeps everything and recomputes the durable position from scratch.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn a_transaction_is_durable_when_its_last_event_is_confirmed() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let group = ledger.open();
+    ledger.hand_over(group, 2).unwrap();
+    ledger.close(group, Lsn(20)).unwrap();
+    ledger.confirm(group, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(10));
+    ledger.confirm(group, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(20));
+    assert!(ledger.is_settled());
+}
+
+#[test]
+fn a_confirmed_transaction_waits_for_the_one_before_it() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let (first, second) = (ledger.open(), ledger.open());
+    ledger.hand_over(first, 1).unwrap();
+    ledger.close(first, Lsn(20)).unwrap();
+    ledger.hand_over(second, 1).unwrap();
+    ledger.close(second, Lsn(30)).unwrap();
+    ledger.confirm(second, 1).unwrap();
+    assert!(ledger.is_confirmed(second));
+    assert_eq!(ledger.durable().lsn(), Lsn(10));
+    ledger.confirm(first, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(30));
+}
+
+#[test]
+fn an_emptied_transaction_counts_as_confirmed() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let group = ledger.open();
+    ledger.close(group, Lsn(20)).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(20));
+}
+
+#[test]
+fn a_keepalive_counts_only_when_nothing_is_in_flight() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let group = ledger.open();
+    ledger.keepalive(Lsn(15));
+    ledger.hand_over(group, 1).unwrap();
+    ledger.close(group, Lsn(20)).unwrap();
+    ledger.keepalive(Lsn(25));
+    assert_eq!(ledger.durable().lsn(), Lsn(10));
+    ledger.confirm(group, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(25));
+    ledger.keepalive(Lsn(24));
+    assert_eq!(ledger.durable().lsn(), Lsn(25), "never back");
+}
+
+#[test]
+fn a_snapshot_holds_back_what_stands_behind_it() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let snapshot = ledger.open();
+    ledger.hand_over(snapshot, 1).unwrap();
+    ledger.close_snapshot(snapshot).unwrap();
+    let group = ledger.open();
+    ledger.close(group, Lsn(20)).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(10));
+    ledger.confirm(snapshot, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(20));
+}
+
+#[test]
+fn reports_that_do_not_fit_are_refused() {
+    let mut ledger = Ledger::new(Lsn(0));
+    let group = ledger.open();
+    ledger.hand_over(group, 1).unwrap();
+    assert!(ledger.confirm(group, 2).is_err());
+    assert!(ledger.confirm(GroupId::from_u64(7), 1).is_err());
+    ledger.close(group, Lsn(5)).unwrap();
+    assert!(ledger.close(group, Lsn(6)).is_err());
+    assert!(ledger.hand_over(group, 1).is_err());
+    ledger.confirm(group, 1).unwrap();
+    assert!(ledger.confirm(group, 1).is_err(), "the group is over");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Transaction { events: u64 },
+    Event,
+    Commit,
+    Keepalive,
+    Snapshot { events: u64 },
+    Confirm { which: prop::sample::Index },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4u64).prop_map(|events| Step::Transaction { events }),
+        2 => Just(Step::Event),
+        3 => Just(Step::Commit),
+        2 => Just(Step::Keepalive),
+        1 => (0..3u64).prop_map(|events| Step::Snapshot { events }),
+        6 => any::<prop::sample::Index>().prop_map(|which| Step::Confirm { which }),
+    ]
+}
+
+/// What the model knows of a group: everything, for ever.
+struct Known {
+    id: GroupId,
+    unconfirmed: u64,
+    ended: bool,
+    /// `None` for a snapshot.
+    end: Option<Lsn>,
+}
+
+/// Invariant 1 from scratch: the furthest place before which nothing is unconfirmed.
+fn expected(start: Lsn, groups: &[Known], keepalives: &[(usize, Lsn)]) -> Lsn {
+    let settled = groups.iter().take_while(|group| group.ended && group.unconfirmed == 0).count();
+    let ends = groups[..settled].iter().filter_map(|group| group.end);
+    let idle = keepalives.iter().filter(|(groups_before, _)| *groups_before <= settled).map(|(_, lsn)| *lsn);
+    ends.chain(idle).fold(start, Lsn::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_durable_position_is_that_of_the_model(steps in prop::collection::vec(step(), 1..120)) {
+        let start = Lsn(100);
+        let mut ledger = Ledger::new(start);
+        let mut groups: Vec<Known> = Vec::new();
+        let mut keepalives: Vec<(usize, Lsn)> = Vec::new();
+        let mut clock = 100;
+        for step in steps {
+            clock += 10;
+            let open = groups.last().is_some_and(|group| !group.ended);
+            match step {
+                Step::Transaction { events } if !open => {
+                    let id = ledger.open();
+                    ledger.hand_over(id, events).unwrap();
+                    groups.push(Known { id, unconfirmed: events, ended: false, end: Some(Lsn::ZERO) });
+                }
+                Step::Event if open => {
+                    let group = groups.last_mut().unwrap();
+                    ledger.hand_over(group.id, 1).unwrap();
+                    group.unconfirmed += 1;
+                }
+                Step::Commit if open => {
+                    let group = groups.last_mut().unwrap();
+                    ledger.close(group.id, Lsn(clock)).unwrap();
+                    (group.ended, group.end) = (true, Some(Lsn(clock)));
+                }
+                Step::Snapshot { events } if !open => {
+                    let id = ledger.open();
+                    ledger.hand_over(id, events).unwrap();
+                    ledger.close_snapshot(id).unwrap();
+                    groups.push(Known { id, unconfirmed: events, ended: true, end: None });
+                }
+                Step::Keepalive => {
+                    ledger.keepalive(Lsn(clock));
+                    if !open {
+                        keepalives.push((groups.len(), Lsn(clock)));
+                    }
+                }
+                Step::Confirm { which } => {
+                    let waiting: Vec<usize> = (0..groups.len()).filter(|&index| groups[index].unconfirmed > 0).collect();
+                    if !waiting.is_empty() {
+                        let group = &mut groups[*which.get(&waiting)];
+                        ledger.confirm(group.id, 1).unwrap();
+                        group.unconfirmed -= 1;
+                    }
+                }
+                _ => {}
+            }
+            prop_assert_eq!(ledger.durable().lsn(), expected(start, &groups, &keepalives));
+            prop_assert_eq!(ledger.in_flight(), groups.iter().map(|group| group.unconfirmed).sum::<u64>());
+        }
+    }
+}

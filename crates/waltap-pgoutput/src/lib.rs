@@ -1,0 +1,5 @@
+//! PostgreSQL's replication messages: bytes in, borrowed messages out.
+
+mod lsn;
+
+pub use lsn::{Lsn, ParseLsnError};
