@@ -1,8 +1,8 @@
 //! The ledger: what was handed to Kafka, what Kafka has confirmed, and so how far the slot may advance.
 //!
-//! The stream of a tap is a row of *groups*, in commit order: a transaction is one group, a table's snapshot another. Events are handed
-//! over within a group, and confirmed later, in any order. The slot may advance to the end of the longest run of groups, from the oldest
-//! on, of which every event is confirmed.
+//! The stream of a tap is a row of *groups*, in commit order: a transaction is one group, a logical message outside of one another.
+//! Events are handed over within a group, and confirmed later, in any order. The slot may advance to the end of the longest run of groups,
+//! from the oldest on, of which every event is confirmed. Snapshot rows stand for no place in the log and are not in here.
 //!
 //! A crate of its own so that one rule holds by construction: only [`Ledger`] can make a [`Durable`], and the standby status writer
 //! accepts nothing else. It does no I/O and knows no clock.
@@ -70,8 +70,6 @@ enum State {
     Open,
     /// Complete. Once it and all before it are confirmed, the log up to here may be forgotten.
     Ends(Lsn),
-    /// Complete, and stands for no place in the log: a snapshot.
-    EndsNowhere,
 }
 
 /// The account of one tap. See the crate's documentation.
@@ -124,12 +122,13 @@ impl Ledger {
     /// Ends a transaction's group. `end` is the commit's end LSN. A group without events, because the filters emptied it or because it
     /// never had any, counts as confirmed.
     pub fn close(&mut self, id: GroupId, end: Lsn) -> Result<(), Imbalance> {
-        self.end(id, State::Ends(end))
-    }
-
-    /// Ends a group that stands for no place in the log: a table's snapshot. Nothing behind it is durable before it is confirmed.
-    pub fn close_snapshot(&mut self, id: GroupId) -> Result<(), Imbalance> {
-        self.end(id, State::EndsNowhere)
+        let group = self.group(id)?;
+        if group.state != State::Open {
+            return Err(Imbalance { group: id, what: "it was ended twice" });
+        }
+        group.state = State::Ends(end);
+        self.advance();
+        Ok(())
     }
 
     /// Takes a keepalive's WAL end: the server has sent everything before it, so it may be forgotten once nothing is in flight.
@@ -139,7 +138,6 @@ impl Ledger {
         match self.groups.back_mut() {
             None => self.durable.0 = self.durable.0.max(wal_end),
             Some(Group { state: State::Ends(end), .. }) => *end = (*end).max(wal_end),
-            Some(Group { state: state @ State::EndsNowhere, .. }) => *state = State::Ends(wal_end),
             Some(Group { state: State::Open, .. }) => {}
         }
     }
@@ -175,23 +173,12 @@ impl Ledger {
         self.groups.get_mut(index as usize).ok_or(unknown)
     }
 
-    fn end(&mut self, id: GroupId, state: State) -> Result<(), Imbalance> {
-        let group = self.group(id)?;
-        if group.state != State::Open {
-            return Err(Imbalance { group: id, what: "it was ended twice" });
-        }
-        group.state = state;
-        self.advance();
-        Ok(())
-    }
-
     fn advance(&mut self) {
         while let Some(group) = self.groups.front() {
             let end = match group.state {
                 State::Open => return,
                 _ if group.unconfirmed > 0 => return,
                 State::Ends(end) => end,
-                State::EndsNowhere => Lsn::ZERO,
             };
             self.durable.0 = self.durable.0.max(end);
             self.groups.pop_front();

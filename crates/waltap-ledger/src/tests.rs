@@ -56,19 +56,6 @@ fn a_keepalive_counts_only_when_nothing_is_in_flight() {
 }
 
 #[test]
-fn a_snapshot_holds_back_what_stands_behind_it() {
-    let mut ledger = Ledger::new(Lsn(10));
-    let snapshot = ledger.open();
-    ledger.hand_over(snapshot, 1).unwrap();
-    ledger.close_snapshot(snapshot).unwrap();
-    let group = ledger.open();
-    ledger.close(group, Lsn(20)).unwrap();
-    assert_eq!(ledger.durable().lsn(), Lsn(10));
-    ledger.confirm(snapshot, 1).unwrap();
-    assert_eq!(ledger.durable().lsn(), Lsn(20));
-}
-
-#[test]
 fn reports_that_do_not_fit_are_refused() {
     let mut ledger = Ledger::new(Lsn(0));
     let group = ledger.open();
@@ -88,7 +75,6 @@ enum Step {
     Event,
     Commit,
     Keepalive,
-    Snapshot { events: u64 },
     Confirm { which: prop::sample::Index },
 }
 
@@ -98,7 +84,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Event),
         3 => Just(Step::Commit),
         2 => Just(Step::Keepalive),
-        1 => (0..3u64).prop_map(|events| Step::Snapshot { events }),
         6 => any::<prop::sample::Index>().prop_map(|which| Step::Confirm { which }),
     ]
 }
@@ -108,14 +93,13 @@ struct Known {
     id: GroupId,
     unconfirmed: u64,
     ended: bool,
-    /// `None` for a snapshot.
-    end: Option<Lsn>,
+    end: Lsn,
 }
 
 /// Invariant 1 from scratch: the furthest place before which nothing is unconfirmed.
 fn expected(start: Lsn, groups: &[Known], keepalives: &[(usize, Lsn)]) -> Lsn {
     let settled = groups.iter().take_while(|group| group.ended && group.unconfirmed == 0).count();
-    let ends = groups[..settled].iter().filter_map(|group| group.end);
+    let ends = groups[..settled].iter().map(|group| group.end);
     let idle = keepalives.iter().filter(|(groups_before, _)| *groups_before <= settled).map(|(_, lsn)| *lsn);
     ends.chain(idle).fold(start, Lsn::max)
 }
@@ -137,7 +121,7 @@ proptest! {
                 Step::Transaction { events } if !open => {
                     let id = ledger.open();
                     ledger.hand_over(id, events).unwrap();
-                    groups.push(Known { id, unconfirmed: events, ended: false, end: Some(Lsn::ZERO) });
+                    groups.push(Known { id, unconfirmed: events, ended: false, end: Lsn::ZERO });
                 }
                 Step::Event if open => {
                     let group = groups.last_mut().unwrap();
@@ -147,13 +131,7 @@ proptest! {
                 Step::Commit if open => {
                     let group = groups.last_mut().unwrap();
                     ledger.close(group.id, Lsn(clock)).unwrap();
-                    (group.ended, group.end) = (true, Some(Lsn(clock)));
-                }
-                Step::Snapshot { events } if !open => {
-                    let id = ledger.open();
-                    ledger.hand_over(id, events).unwrap();
-                    ledger.close_snapshot(id).unwrap();
-                    groups.push(Known { id, unconfirmed: events, ended: true, end: None });
+                    (group.ended, group.end) = (true, Lsn(clock));
                 }
                 Step::Keepalive => {
                     ledger.keepalive(Lsn(clock));

@@ -1,0 +1,83 @@
+//! What a capture is told to do: validated, complete, and all that travels below the command line.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use waltap_postgres::source::Source;
+
+use crate::naming::TopicTemplate;
+use crate::selection::{DatabaseSelection, KeyChoice, TableSelection};
+
+/// One capture: a source server, a choice of databases and tables, a sink.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Prefixes the names of slots, publications and progress. See [`Options::is_valid_name`].
+    pub name: String,
+    /// The server.
+    pub source: Source,
+    /// Which databases. None named: every one that takes connections and is no template.
+    pub databases: DatabaseSelection,
+    /// Which tables of each database. None named: every user table.
+    pub tables: TableSelection,
+    /// A publication that the user made, to be read as it is instead of waltap's own.
+    pub publication: Option<String>,
+    /// What becomes of the rows that are there before the stream starts.
+    pub snapshot: SnapshotMode,
+    /// How many connections read a snapshot at once, for each database.
+    pub snapshot_workers: NonZeroUsize,
+    /// Where events go.
+    pub sink: SinkOptions,
+    /// The name of each table's topic.
+    pub topic: TopicTemplate,
+    /// Record keys other than the replica identity.
+    pub keys: Vec<KeyChoice>,
+    /// Whether a delete is followed by a record without a value, so that compaction forgets the key.
+    pub tombstones: bool,
+    /// Whether logical messages (`pg_logical_emit_message`) become events. Needs PostgreSQL 14.
+    pub messages: bool,
+    /// How often the catalog is asked for new databases and tables.
+    pub discovery_interval: Duration,
+}
+
+impl Options {
+    /// The longest name of a capture: leaves room for a database's name in a slot's 63 bytes.
+    pub const NAME_BYTES_MAX: usize = 24;
+
+    /// Whether a capture may have this name: what PostgreSQL allows in a slot's name, `[a-z0-9_]`, and short.
+    pub fn is_valid_name(name: &str) -> bool {
+        (1..=Self::NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    }
+}
+
+/// What becomes of the rows that are there before the stream starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// Each table's rows are read once, then its changes are streamed.
+    #[default]
+    Initial,
+    /// Changes only, from the slot's start.
+    Never,
+    /// Rows only: read every table once and end.
+    Only,
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub enum SinkOptions {
+    /// To Kafka, and progress with them.
+    Kafka(KafkaSinkOptions),
+    /// To standard output, a line a record, from a temporary slot that leaves nothing behind.
+    Stdout,
+}
+
+/// The Kafka side of a capture.
+#[derive(Debug, Clone)]
+pub struct KafkaSinkOptions {
+    /// Brokers, properties and bounds. `queue_bytes_max` is that of the whole capture, shared out among its taps.
+    pub client: waltap_kafka::Options,
+    /// Partitions of a topic that waltap makes.
+    pub partitions: i32,
+    /// Replicas of a topic that waltap makes; -1 is the broker's own default.
+    pub replication_factor: i32,
+}

@@ -1,0 +1,104 @@
+//! What a running capture says of itself, as `/status` shows it and `waltap status` reads it.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole capture.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaptureStatus {
+    /// The capture's name.
+    pub capture: String,
+    /// waltap's version.
+    pub version: String,
+    /// The server, without a password.
+    pub source: String,
+    /// Whether every tap streams and Kafka answers.
+    pub ready: bool,
+    /// The taps, by database.
+    pub taps: Vec<TapStatus>,
+}
+
+/// Where a tap stands in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TapState {
+    /// Connecting, checking, making the publication and the slot.
+    #[default]
+    Starting,
+    /// Reading existing rows.
+    Snapshot,
+    /// Sending changes as they come.
+    Streaming,
+    /// Waiting after a transient error, to try again.
+    Waiting,
+    /// Ended by an error that somebody must mend.
+    Failed,
+    /// Ended as asked.
+    Stopped,
+}
+
+impl TapState {
+    /// Every state, for metrics that show one series a state.
+    pub const ALL: [TapState; 6] = [
+        TapState::Starting,
+        TapState::Snapshot,
+        TapState::Streaming,
+        TapState::Waiting,
+        TapState::Failed,
+        TapState::Stopped,
+    ];
+
+    /// The word used in logs, metrics and the status page.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TapState::Starting => "starting",
+            TapState::Snapshot => "snapshot",
+            TapState::Streaming => "streaming",
+            TapState::Waiting => "waiting",
+            TapState::Failed => "failed",
+            TapState::Stopped => "stopped",
+        }
+    }
+}
+
+/// One tap. LSNs are written as PostgreSQL writes them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TapStatus {
+    /// The database that it reads.
+    pub database: String,
+    /// Where it stands.
+    pub state: TapState,
+    /// The slot's name.
+    pub slot: String,
+    /// The end of what was received.
+    pub received_lsn: String,
+    /// Up to where everything is confirmed by Kafka.
+    pub confirmed_lsn: String,
+    /// The end of the server's log, as the server last said.
+    pub server_lsn: String,
+    /// From `confirmed_lsn` to `server_lsn`.
+    pub lag_bytes: u64,
+    /// How long ago the oldest transaction that is not confirmed was committed; 0 when there is none.
+    pub lag_seconds: f64,
+    /// Log that the server keeps for the slot, where known.
+    pub retained_wal_bytes: Option<u64>,
+    /// The server's word on the slot's log: `reserved`, `extended`, `unreserved` or `lost`.
+    pub wal_status: Option<String>,
+    /// Events confirmed since the start.
+    pub events: u64,
+    /// Events a second, over the last few seconds.
+    pub events_per_second: f64,
+    /// Bytes handed to Kafka and not confirmed.
+    pub in_flight_bytes: u64,
+    /// How often the tap had to begin again.
+    pub reconnects: u64,
+    /// Tables that are captured.
+    pub tables: usize,
+    /// Rows of the snapshot that were sent.
+    pub snapshot_rows: u64,
+    /// Rows that the snapshot is expected to have, by the catalog's estimate.
+    pub snapshot_rows_expected: u64,
+    /// The last error: code, message and causes. No row's values, no secrets.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
