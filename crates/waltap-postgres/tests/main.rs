@@ -1,0 +1,5 @@
+//! Tests against real PostgreSQL servers, which they start themselves.
+
+mod fixture;
+
+mod sessions;
