@@ -60,11 +60,11 @@ pub struct Column<'a> {
 /// A type that is not built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Type<'a> {
-    /// Its oid, which [`Column::type_id`] names. For a domain it is the domain's own, not that of the type beneath.
+    /// Its oid, which [`Column::type_id`] names.
     pub id: u32,
-    /// Its schema.
+    /// Its schema; for a domain the schema of the type beneath.
     pub schema: &'a str,
-    /// Its name.
+    /// Its name; for a domain the name of the type beneath, though `id` is the domain's own.
     pub name: &'a str,
 }
 
