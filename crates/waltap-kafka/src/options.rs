@@ -1,0 +1,294 @@
+//! How Kafka is reached and fed: what the user may choose, validated once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+use waltap_error::{Code, Error, Result};
+
+use crate::property::{self, Property};
+
+/// How much may wait for Kafka in one producer, unless the user says otherwise: 16 MiB is over 100 ms of the fastest stream that
+/// PostgreSQL can feed us, and small enough for several databases in one process.
+pub const QUEUE_BYTES_DEFAULT: usize = 16 << 20;
+
+/// How long a batch waits for more records: long enough to fill batches at a few thousand records a second, short enough to stay out of
+/// the way of a reader who waits for a commit.
+pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
+
+/// The largest record sent, as in librdkafka and a little under Kafka's own default (1,048,588 with overhead), so that a record that the
+/// broker would refuse is refused here, before it costs the producer its life.
+pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 1_000_000;
+
+/// The name under which brokers know us in their logs and quotas.
+pub const CLIENT_ID_DEFAULT: &str = "waltap";
+
+/// How often librdkafka says which brokers it is connected to.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// librdkafka's bound on queued records, which ours on bytes reaches first for records of any real size.
+const QUEUE_RECORDS_MAX: usize = 10_000_000;
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip: small, slow.
+    Gzip,
+    /// snappy.
+    Snappy,
+    /// lz4: a third of the size of JSON for little CPU.
+    #[default]
+    Lz4,
+    /// zstd: smaller than lz4, for two to three times its CPU.
+    Zstd,
+}
+
+impl Compression {
+    /// Kafka's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd]
+            .into_iter()
+            .find(|compression| compression.as_str() == text)
+            .ok_or_else(|| {
+                Error::configuration(
+                    Code::INVALID_VALUE,
+                    format!("the compression {text:?} is not one of none, gzip, snappy, lz4, zstd"),
+                )
+            })
+    }
+}
+
+/// What the user may choose, not yet validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `host:port`, several parted by commas.
+    pub brokers: String,
+    /// Properties for librdkafka, which replace what is set here.
+    pub properties: Vec<Property>,
+    /// How many bytes may wait for Kafka in one producer.
+    pub queue_bytes: usize,
+    /// How long a batch waits for more records.
+    pub linger: Duration,
+    /// How batches are compressed.
+    pub compression: Compression,
+    /// The largest record that is sent, before compression.
+    pub message_bytes_max: usize,
+    /// The name under which brokers know us.
+    pub client_id: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            brokers: "localhost:9092".to_owned(),
+            properties: Vec::new(),
+            queue_bytes: QUEUE_BYTES_DEFAULT,
+            linger: LINGER_DEFAULT,
+            compression: Compression::default(),
+            message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
+            client_id: CLIENT_ID_DEFAULT.to_owned(),
+        }
+    }
+}
+
+/// How Kafka is reached and fed. Valid by construction: every property is known to librdkafka and none breaks a guarantee.
+#[derive(Clone)]
+pub struct Options {
+    brokers: String,
+    queue_bytes: usize,
+    message_bytes_max: usize,
+    /// What a producer is made with, the user's properties included.
+    properties: BTreeMap<String, String>,
+    username: Option<String>,
+}
+
+impl Options {
+    /// Validates what the user chose. Connects to nothing.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let brokers = checked_brokers(&settings.brokers)?;
+        let mut properties = defaults(&settings, &brokers);
+        for property in &settings.properties {
+            property::check_guarantees(property)?;
+            check_known(property)?;
+            properties.insert(property.canonical_name().to_owned(), property.value().to_owned());
+        }
+        let message_bytes_max =
+            properties.get("message.max.bytes").and_then(|value| value.parse().ok()).unwrap_or(settings.message_bytes_max);
+        // librdkafka's own bound stands well behind ours: one record of any allowed size fits, whatever else is in flight.
+        let backstop = settings.queue_bytes.saturating_mul(2).saturating_add(message_bytes_max).div_ceil(1024);
+        properties.insert("queue.buffering.max.kbytes".to_owned(), backstop.min(i32::MAX as usize).to_string());
+        let username = properties.get("sasl.username").cloned();
+        let options = Options { brokers, queue_bytes: settings.queue_bytes, message_bytes_max, properties, username };
+        options.producer_config().create_native_config().map_err(|error| property_error(&error))?;
+        Ok(options)
+    }
+
+    /// The brokers as the user named them.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// How many bytes may wait for Kafka in one producer.
+    pub fn queue_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
+    /// The largest record that is sent, before compression.
+    pub fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max
+    }
+
+    /// The same with another linger: for small, rare, urgent records.
+    #[must_use]
+    pub(crate) fn with_property(mut self, name: &str, value: &str) -> Self {
+        self.properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The principal that Kafka's access rules are written for, as far as we know it.
+    pub(crate) fn principal(&self) -> String {
+        format!("User:{}", self.username.as_deref().unwrap_or("<the user that waltap connects as>"))
+    }
+
+    /// The configuration of a producer.
+    pub(crate) fn producer_config(&self) -> ClientConfig {
+        let mut config: ClientConfig = self.properties.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        // What is not shown in the end is decided by the tracing subscriber.
+        let level = if self.properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
+        config.set_log_level(level);
+        config
+    }
+
+    /// The configuration of a client that only asks and creates.
+    pub(crate) fn admin_config(&self) -> ClientConfig {
+        let mut config = self.producer_config();
+        // Nobody reads what such a client reports on its own account: its calls return what went wrong.
+        config.set("statistics.interval.ms", "0").set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
+    /// The configuration of a client that reads topics from a place of our choosing, outside any consumer group.
+    pub(crate) fn consumer_config(&self) -> ClientConfig {
+        let mut config = self.producer_config();
+        for (name, value) in CONSUMER_PROPERTIES {
+            config.set(*name, *value);
+        }
+        config
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.properties.keys().map(String::as_str).collect();
+        f.debug_struct("Options")
+            .field("brokers", &self.brokers)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("message_bytes_max", &self.message_bytes_max)
+            .field("properties", &names)
+            .finish()
+    }
+}
+
+/// What every reader is made with, whatever the user's properties say.
+const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
+    // librdkafka wants a group even from a client that joins none.
+    ("group.id", "waltap-reader"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "true"),
+    ("isolation.level", "read_committed"),
+    // An offset that is gone is an error to hear of, not to skip silently.
+    ("auto.offset.reset", "error"),
+    ("check.crcs", "true"),
+    ("statistics.interval.ms", "0"),
+    // 8 MiB of records read ahead: these readers share the memory budget of the capture.
+    ("queued.max.messages.kbytes", "8192"),
+    ("fetch.wait.max.ms", "100"),
+];
+
+fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
+    let mut properties = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        properties.insert(name.to_owned(), value.to_owned());
+    };
+    set("bootstrap.servers", brokers);
+    set("client.id", &settings.client_id);
+    set("enable.idempotence", "true");
+    set("enable.gapless.guarantee", "true");
+    set("acks", "all");
+    // Zero: never gives up by itself. An outage of any length delays changes and loses none.
+    set("delivery.timeout.ms", "0");
+    // Kafka's own choice of partition, so that other producers and Debezium put a key where we do.
+    set("partitioner", "murmur2_random");
+    set("linger.ms", &settings.linger.as_millis().to_string());
+    set("compression.type", settings.compression.as_str());
+    set("message.max.bytes", &settings.message_bytes_max.to_string());
+    set("queue.buffering.max.messages", &QUEUE_RECORDS_MAX.to_string());
+    set("statistics.interval.ms", &STATISTICS_INTERVAL.as_millis().to_string());
+    // A topic that somebody deleted is made again with the wanted partitions, by us, or not at all.
+    set("allow.auto.create.topics", "false");
+    set("socket.keepalive.enable", "true");
+    // A broker that restarts is found again within two seconds.
+    set("reconnect.backoff.max.ms", "2000");
+    properties
+}
+
+fn checked_brokers(brokers: &str) -> Result<String> {
+    let names: Vec<&str> = brokers.split(',').map(str::trim).collect();
+    if names.iter().any(|name| name.is_empty() || name.contains(char::is_whitespace)) {
+        return Err(Error::configuration(Code::INVALID_VALUE, "the list of Kafka brokers is empty or has an empty part")
+            .remedy("--brokers host1:9092,host2:9092"));
+    }
+    Ok(names.join(","))
+}
+
+/// Asks librdkafka whether it knows the property and takes its value.
+fn check_known(property: &Property) -> Result<()> {
+    let mut config = ClientConfig::new();
+    config.set(property.name(), property.value());
+    config.create_native_config().map(drop).map_err(|error| property_error(&error))
+}
+
+/// What a client that cannot be made means: some property is wrong, or does not go with another.
+pub(crate) fn property_error(error: &KafkaError) -> Error {
+    match error {
+        KafkaError::ClientConfig(what, description, name, _) => {
+            let message = match what {
+                RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => format!("the Kafka property {name} is not known"),
+                _ => format!("the value of the Kafka property {name} is not accepted"),
+            };
+            let error = Error::configuration(Code::KAFKA_PROPERTY, message)
+                .remedy("the properties are those of librdkafka, listed in its CONFIGURATION.md; Java clients call some of them differently");
+            // librdkafka repeats the value in what it says.
+            if property::is_sensitive(name) { error } else { error.source(description.clone()) }
+        }
+        KafkaError::ClientCreation(description) => {
+            Error::configuration(Code::KAFKA_PROPERTY, "the Kafka properties do not go together").source(description.clone())
+        }
+        other => Error::configuration(Code::KAFKA_PROPERTY, "a Kafka property is not accepted").source(other.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

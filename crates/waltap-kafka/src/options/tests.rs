@@ -1,0 +1,73 @@
+use super::*;
+
+fn with(properties: &[(&str, &str)]) -> Result<Options> {
+    let properties = properties.iter().map(|(name, value)| Property::new(*name, *value)).collect();
+    Options::new(Settings { properties, ..Settings::default() })
+}
+
+#[test]
+fn a_property_of_the_user_replaces_ours_under_any_synonym() {
+    let options =
+        with(&[("queue.buffering.max.ms", "77"), ("compression.codec", "zstd"), ("message.max.bytes", "5000000")]).unwrap();
+    let config = options.producer_config();
+    assert_eq!(config.get("linger.ms"), Some("77"));
+    assert_eq!(config.get("queue.buffering.max.ms"), None);
+    assert_eq!(config.get("compression.type"), Some("zstd"));
+    assert_eq!(options.message_bytes_max(), 5_000_000);
+}
+
+#[test]
+fn the_guarantees_are_set() {
+    let config = with(&[]).unwrap().producer_config();
+    for (name, value) in
+        [("enable.idempotence", "true"), ("enable.gapless.guarantee", "true"), ("acks", "all"), ("delivery.timeout.ms", "0")]
+    {
+        assert_eq!(config.get(name), Some(value));
+    }
+}
+
+#[test]
+fn an_unknown_property_is_named() {
+    let error = with(&[("linger.millis", "5")]).unwrap_err();
+    assert_eq!(error.code(), Code::KAFKA_PROPERTY);
+    assert_eq!(error.kind(), waltap_error::Kind::Configuration);
+    assert_eq!(error.message(), "the Kafka property linger.millis is not known");
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_property() {
+    let error = with(&[("linger.ms", "soon")]).unwrap_err();
+    assert_eq!(error.code(), Code::KAFKA_PROPERTY);
+    assert!(error.message().contains("linger.ms"), "{error}");
+}
+
+#[test]
+fn secrets_are_in_no_output() {
+    let options = with(&[("sasl.password", "hunter2"), ("ssl.key.password", "hunter3"), ("sasl.username", "scott")]).unwrap();
+    let settings = Settings { properties: vec![Property::new("sasl.password", "hunter2")], ..Settings::default() };
+    let shown = format!("{options:?} {options:#?} {settings:?}");
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("sasl.password"), "{shown}");
+    let error = with(&[("sasl.passwords", "hunter2")]).unwrap_err();
+    assert!(!format!("{error:?} {}", error.report()).contains("hunter"), "{error:?}");
+}
+
+#[test]
+fn an_empty_list_of_brokers_is_refused() {
+    for brokers in ["", " ", "a:9092,", "a:9092, ,b:9092", "a b"] {
+        let error = Options::new(Settings { brokers: brokers.to_owned(), ..Settings::default() }).unwrap_err();
+        assert_eq!(error.code(), Code::INVALID_VALUE, "{brokers:?}");
+    }
+    let options = Options::new(Settings { brokers: " a:9092 , b:9093".to_owned(), ..Settings::default() }).unwrap();
+    assert_eq!(options.brokers(), "a:9092,b:9093");
+}
+
+#[test]
+fn compressions_read_back() {
+    for name in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let compression: Compression = name.parse().unwrap();
+        assert_eq!(compression.as_str(), name);
+        Options::new(Settings { compression, ..Settings::default() }).unwrap();
+    }
+    assert_eq!("lzma".parse::<Compression>().unwrap_err().code(), Code::INVALID_VALUE);
+}

@@ -1,0 +1,158 @@
+//! The producer: takes records without blocking, keeps them until Kafka has confirmed them, and says so in batches.
+//!
+//! librdkafka does the work on threads of its own. One more thread, the poll thread, serves its delivery reports: it adds them up by
+//! their opaque and hands them over when nothing else is in flight, when there are many, or after [`poll::ROUND`], whichever comes first.
+//! So an idle stream hears at once, and a busy one in batches.
+
+mod collector;
+mod poll;
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use waltap_error::{Code, Error, Result};
+
+use crate::classify;
+use crate::delivery::DeliveryObserver;
+use crate::options::{self, Options};
+use crate::reachability::BrokerState;
+use collector::Collector;
+pub use collector::InFlight;
+use collector::Shared;
+
+/// What librdkafka keeps for a queued record beside its key and value: counted into the queue's bytes, so that small records
+/// cannot fill the memory behind the bound's back.
+const RECORD_OVERHEAD_BYTES: u64 = 256;
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub enum SendError {
+    /// The queue is full. Nothing is wrong: wait for [`Producer::space`] and send the same record again.
+    Full,
+    /// The record cannot be sent, or the producer takes no more.
+    Refused(Error),
+}
+
+/// A Kafka producer: idempotent, with `acks=all`, and with no time after which it would give a record up.
+///
+/// May be used from several tasks and threads at once. Records of one partition reach Kafka in the order in which they were sent.
+/// Dropping it throws away what is not yet delivered, without a report: [`Producer::close`] waits first.
+pub struct Producer {
+    native: Arc<BaseProducer<Collector>>,
+    shared: Arc<Shared>,
+    poll_thread: Thread,
+}
+
+impl Producer {
+    /// Starts a producer and its poll thread. Connects in the background: an unreachable broker is not an error here.
+    pub fn start(options: &Options, observer: impl DeliveryObserver) -> Result<Self> {
+        let shared = Arc::new(Shared::new(options.queue_bytes() as u64));
+        let collector = Collector::new(Box::new(observer), Arc::clone(&shared));
+        let native = BaseProducer::from_config_and_context(&options.producer_config(), collector);
+        let native = Arc::new(native.map_err(|error| options::property_error(&error))?);
+        let poll_thread = poll::start(Arc::clone(&native))?;
+        Ok(Producer { native, shared, poll_thread })
+    }
+
+    /// Hands a record to Kafka's client, which copies it. Never blocks.
+    ///
+    /// Without a partition the key chooses it, as in Kafka's own clients; without a key too, any. `opaque` comes back in the report.
+    pub fn send(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        opaque: u64,
+    ) -> Result<(), SendError> {
+        let bytes = record_bytes(key, value);
+        // Counted before it is sent, so that no report can come first.
+        if !self.shared.reserve(bytes, &self.poll_thread) {
+            return Err(SendError::Full);
+        }
+        let mut record = BaseRecord::with_opaque_to(topic, opaque as usize);
+        record.partition = partition;
+        record.key = key;
+        record.payload = value;
+        match self.native.send(record) {
+            Ok(()) => Ok(()),
+            Err((error, _)) => {
+                self.shared.release(1, bytes);
+                Err(self.refused(error, topic, (bytes - RECORD_OVERHEAD_BYTES) as usize))
+            }
+        }
+    }
+
+    #[cold]
+    fn refused(&self, error: KafkaError, topic: &str, bytes: usize) -> SendError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => {
+                self.shared.note_native_full();
+                SendError::Full
+            }
+            Some(code) => SendError::Refused(classify::delivery_error(code, topic, Some(bytes))),
+            None => SendError::Refused(
+                Error::configuration(Code::TOPIC, format!("{topic:?} is not a legal name of a topic")).source(error),
+            ),
+        }
+    }
+
+    /// Waits until there is room for a good number of records after [`SendError::Full`].
+    pub async fn space(&self) {
+        self.shared.space().await;
+    }
+
+    /// What was taken and is not yet reported.
+    pub fn in_flight(&self) -> InFlight {
+        self.shared.in_flight()
+    }
+
+    /// What is known of the brokers, now and later.
+    pub fn brokers(&self) -> watch::Receiver<BrokerState> {
+        self.shared.brokers()
+    }
+
+    /// Waits until nothing is in flight: every record that was taken is reported, confirmed or failed.
+    ///
+    /// Fails with a transient error when that takes longer than `timeout`; the records stay in flight then.
+    pub async fn drain(&self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        match tokio::time::timeout_at(deadline, self.shared.empty()).await {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                let waiting = self.in_flight().records;
+                Err(Error::transient(Code::BROKERS, format!("Kafka has not confirmed {waiting} records in {timeout:?}")))
+            }
+        }
+    }
+
+    /// Drains, then stops. What is still in flight after `timeout` is thrown away without a report, and the error says so.
+    pub async fn close(self, timeout: Duration) -> Result<()> {
+        self.drain(timeout).await
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // The poll thread finds itself alone with librdkafka's client, and destroys it, which takes its time.
+        self.shared.mute();
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}
+
+fn record_bytes(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
+    (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64 + RECORD_OVERHEAD_BYTES
+}
