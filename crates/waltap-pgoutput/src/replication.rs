@@ -8,9 +8,11 @@ use crate::{Error, Lsn, PgTime};
 pub enum ReplicationMessage<'a> {
     /// `w`: a piece of the stream.
     XLogData {
-        /// Where in the log the data stands. Not a position to compare rows by: it may go back from one transaction to the next.
+        /// Where in the log the data stands, or `0/0` for what only leads up to a change, such as relations and types. Not a position to
+        /// compare rows by: it may go back from one transaction to the next.
         start: Lsn,
-        /// The end of the log on the server, as far as the walsender knew when it sent this.
+        /// By the manual the end of the log on the server; in logical replication the server repeats `start` here. How far the server
+        /// is must be learned from keepalives, or asked.
         end: Lsn,
         /// When it was sent, by the server's clock.
         sent_at: PgTime,

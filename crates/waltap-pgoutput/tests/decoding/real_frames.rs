@@ -96,8 +96,9 @@ impl Reading {
         match ReplicationMessage::decode(frame).unwrap() {
             ReplicationMessage::XLogData { start, end, sent_at, data } => {
                 check_time(sent_at);
-                assert!(start <= end, "{start} {end}");
-                format!("data: {}", self.message(data))
+                assert_eq!(start, end, "the server does not say where its log ends");
+                let place = if start == Lsn::ZERO { "nowhere" } else { "in the log" };
+                format!("data {place}: {}", self.message(data))
             }
             ReplicationMessage::Keepalive { end, sent_at, reply_requested } => {
                 check_time(sent_at);
