@@ -1,0 +1,212 @@
+//! A real Apache Kafka: one node in KRaft mode, on loopback.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rustix::process::Signal;
+
+use crate::postgres::repository;
+use crate::{Failure, Launch, Process, Result, TempFolder, Topics, ensure, free_port, wait_until};
+
+/// One to three seconds; after a kill it reads its logs again.
+const START_DEADLINE: Duration = Duration::from_secs(90);
+
+/// What differs from one Kafka to another.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaOptions {
+    /// Broker properties, which win over the kit's own.
+    pub properties: Vec<(String, String)>,
+    /// The port that it names to its clients instead of its own: a proxy's, which must lead to [`Kafka::inner_port`].
+    pub through_port: Option<u16>,
+    /// Users and passwords. When there are some, clients of [`Kafka::guarded_brokers`] must log in (SASL/PLAIN without TLS), and
+    /// may do nothing there: no access rule lets them.
+    pub users: Vec<(String, String)>,
+}
+
+impl KafkaOptions {
+    /// Adds a broker property.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.properties.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A broker with its data in a folder of its own. Topics are not made by looking for them.
+#[derive(Debug)]
+pub struct Kafka {
+    home: PathBuf,
+    folder: TempFolder,
+    log: PathBuf,
+    port: u16,
+    inner_port: u16,
+    guarded_port: u16,
+    through_port: Option<u16>,
+    broker: Option<Process>,
+}
+
+impl Kafka {
+    /// Starts one; returns when it answers. The log is written to the given file.
+    pub async fn start(options: KafkaOptions, log: PathBuf) -> Result<Self> {
+        let home = std::env::var_os("WALTAP_KAFKA_HOME").map_or_else(|| repository().join(".cache/kafka"), PathBuf::from);
+        ensure!(home.join("formatted").exists(), "there is no Kafka in {}: run scripts/install-kafka.sh", home.display());
+        let folder = TempFolder::new()?;
+        copy_folder(&home.join("formatted"), &folder.path().join("data"))?;
+        let (port, inner_port, guarded_port) = (free_port()?, free_port()?, free_port()?);
+        let mut kafka =
+            Kafka { home, folder, log, port, inner_port, guarded_port, through_port: options.through_port, broker: None };
+        fs::write(kafka.properties_file(), kafka.properties(&options)?)?;
+        kafka.start_again().await?;
+        Ok(kafka)
+    }
+
+    fn properties_file(&self) -> PathBuf {
+        self.folder.path().join("server.properties")
+    }
+
+    /// The shared template, filled in; of a property that stands twice Java takes the last.
+    fn properties(&self, options: &KafkaOptions) -> Result<String> {
+        let controller_port = free_port()?;
+        let mut text = include_str!("../../scripts/kafka/server.properties")
+            .replace("@PORT@", &self.port.to_string())
+            .replace("@CONTROLLER_PORT@", &controller_port.to_string())
+            .replace("@DATA@", &self.folder.path().join("data").display().to_string());
+        let mut listeners = format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{controller_port}", self.port);
+        let mut advertised = format!("PLAINTEXT://127.0.0.1:{}", self.port);
+        let mut protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+        if let Some(through_port) = options.through_port {
+            listeners += &format!(",THROUGH://127.0.0.1:{}", self.inner_port);
+            advertised += &format!(",THROUGH://127.0.0.1:{through_port}");
+            protocols += ",THROUGH:PLAINTEXT";
+        }
+        if !options.users.is_empty() {
+            listeners += &format!(",GUARDED://127.0.0.1:{}", self.guarded_port);
+            advertised += &format!(",GUARDED://127.0.0.1:{}", self.guarded_port);
+            protocols += ",GUARDED:SASL_PLAINTEXT";
+            let users: Vec<String> = options.users.iter().map(|(user, password)| format!("user_{user}=\"{password}\"")).collect();
+            text += &format!(
+                "\nlistener.name.guarded.sasl.enabled.mechanisms=PLAIN\n\
+                 listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {};\n\
+                 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+                 super.users=User:ANONYMOUS\n",
+                users.join(" ")
+            );
+        }
+        text +=
+            &format!("\nlisteners={listeners}\nadvertised.listeners={advertised}\nlistener.security.protocol.map={protocols}\n");
+        for (name, value) in &options.properties {
+            text += &format!("{name}={value}\n");
+        }
+        Ok(text)
+    }
+
+    /// Starts the broker on the data and the ports that it had; returns when it answers.
+    pub async fn start_again(&mut self) -> Result {
+        let classes = format!("{}/libs/*", self.home.display());
+        let options = format!("@{}", repository().join("scripts/kafka/jvm.options").display());
+        let mut launch = Launch::new("java", &self.log).arguments(&[options]);
+        let archive = self.home.join("classes.jsa");
+        if archive.exists() {
+            launch = launch.arguments(&[format!("-XX:SharedArchiveFile={}", archive.display())]);
+        }
+        launch = launch.arguments(&["-cp", &classes, "kafka.Kafka", &self.properties_file().display().to_string()]);
+        let address = format!("127.0.0.1:{}", self.port);
+        let port = self.port;
+        let broker = self.broker.insert(Process::start("Kafka", &launch)?);
+        wait_until("Kafka answers", START_DEADLINE, async || {
+            if broker.ended()?.is_some() {
+                return Ok(true);
+            }
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+            let address = address.clone();
+            let brokers = tokio::task::spawn_blocking(move || count_brokers(&address)).await??;
+            Ok(brokers > 0)
+        })
+        .await?;
+        broker.ensure_running()
+    }
+
+    fn broker(&mut self) -> Result<&mut Process> {
+        self.broker.as_mut().ok_or_else(|| Failure::new("Kafka is not running"))
+    }
+
+    /// Stops it in order.
+    pub async fn stop(&mut self) -> Result {
+        let broker = self.broker()?;
+        broker.signal(Signal::TERM)?;
+        broker.wait(Duration::from_secs(60)).await?;
+        self.broker = None;
+        Ok(())
+    }
+
+    /// Kills it with -9.
+    pub async fn kill(&mut self) -> Result {
+        self.broker()?.kill_all().await?;
+        self.broker = None;
+        Ok(())
+    }
+
+    /// Stops it in its tracks: its connections stay open, and nothing answers.
+    pub fn pause(&mut self) -> Result {
+        self.broker()?.pause()
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) -> Result {
+        self.broker()?.resume()
+    }
+
+    /// What `--brokers` takes: through the proxy, where there is one.
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.through_port.unwrap_or(self.port))
+    }
+
+    /// The address of the listener where users must log in.
+    pub fn guarded_brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.guarded_port)
+    }
+
+    /// Its own port, whatever stands before it.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the proxy of [`KafkaOptions::through_port`] must lead.
+    pub fn inner_port(&self) -> u16 {
+        self.inner_port
+    }
+
+    /// What is in it, read straight and not through the proxy.
+    pub fn topics(&self) -> Topics {
+        Topics::new(format!("127.0.0.1:{}", self.port))
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        if let Some(broker) = &mut self.broker {
+            broker.end(None);
+        }
+    }
+}
+
+fn count_brokers(address: &str) -> Result<usize> {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address).create()?;
+    Ok(client.fetch_metadata(None, Duration::from_secs(2))?.brokers().len())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

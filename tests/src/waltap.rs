@@ -1,0 +1,186 @@
+//! waltap itself, as a user runs it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::postgres::repository;
+use crate::{Failure, Launch, Process, Response, Result, ensure, free_port, get, wait_until};
+
+/// Variables that would change what waltap does.
+const FOREIGN_VARIABLES: [&str; 7] = ["PGPASSWORD", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "RUST_LOG"];
+
+/// The program: `WALTAP_BIN`, or else cargo builds the debug one, once a process.
+pub fn waltap_binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("WALTAP_BIN") {
+        return Ok(path.into());
+    }
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = Command::new(cargo).args(["build", "--quiet", "-p", "waltap"]).current_dir(repository()).output();
+        match build {
+            Ok(output) if output.status.success() => {
+                let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+                Ok(target.join("debug/waltap"))
+            }
+            Ok(output) => Err(format!("waltap does not build:\n{}", String::from_utf8_lossy(&output.stderr))),
+            Err(error) => Err(format!("cargo cannot be run: {error}")),
+        }
+    });
+    built.clone().map_err(Failure::new)
+}
+
+/// What a command that ran to its end said.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Fails unless the exit code is this one and standard error names each of the words.
+    pub fn expect(&self, code: i32, words: &[&str]) -> Result {
+        ensure!(self.code == code, "exit code {} instead of {code}:\n{}{}", self.code, self.stdout, self.stderr);
+        for word in words {
+            ensure!(self.stderr.contains(word), "standard error does not say {word:?}:\n{}", self.stderr);
+        }
+        Ok(())
+    }
+}
+
+/// A waltap that was started with `--http` on a port of its own.
+#[derive(Debug)]
+pub struct Waltap {
+    launch: Launch,
+    http_port: u16,
+    process: Process,
+    deaths: u32,
+}
+
+impl Waltap {
+    /// Starts `waltap ARGUMENTS --http 127.0.0.1:PORT`; its logs and its standard output go to `NAME.log` and `NAME.out` of the
+    /// folder.
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)], folder: &Path, name: &str) -> Result<Self> {
+        let http_port = free_port()?;
+        let mut launch = Self::launch(arguments, environment, folder, name)?;
+        launch = launch.arguments(&["--http", &format!("127.0.0.1:{http_port}")]);
+        let process = Process::start("waltap", &launch)?;
+        Ok(Waltap { launch, http_port, process, deaths: 0 })
+    }
+
+    /// Runs a command to its end.
+    pub async fn output(
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        folder: &Path,
+        name: &str,
+        deadline: Duration,
+    ) -> Result<Output> {
+        let launch = Self::launch(arguments, environment, folder, name)?;
+        let mut process = Process::start("waltap", &launch)?;
+        let code = process.wait(deadline).await.map_err(|failure| failure.while_doing(process.log_tail(20)))?.code();
+        let read = |path: Option<&PathBuf>| path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        Ok(Output { code: code.unwrap_or(-1), stdout: read(launch.stdout.as_ref()), stderr: read(Some(&launch.log)) })
+    }
+
+    fn launch(arguments: &[&str], environment: &[(&str, &str)], folder: &Path, name: &str) -> Result<Launch> {
+        let mut launch = Launch::new(waltap_binary()?, folder.join(format!("{name}.log"))).arguments(arguments);
+        launch.stdout = Some(folder.join(format!("{name}.out")));
+        launch.environment = FOREIGN_VARIABLES.iter().map(|variable| ((*variable).to_owned(), String::new())).collect();
+        launch.environment.extend(environment.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())));
+        Ok(launch)
+    }
+
+    /// Waits until `/readyz` says yes: every tap streams.
+    pub async fn wait_ready(&mut self) -> Result {
+        self.wait_ready_within(Duration::from_secs(60)).await
+    }
+
+    /// The same, with a time of one's own.
+    pub async fn wait_ready_within(&mut self, deadline: Duration) -> Result {
+        let port = self.http_port;
+        let process = &mut self.process;
+        wait_until("waltap is ready", deadline, async || {
+            if process.ended()?.is_some() {
+                return Ok(true);
+            }
+            Ok(get(port, "/readyz").await?.status == 200)
+        })
+        .await
+        .map_err(|failure| failure.while_doing(process.log_tail(20)))?;
+        process.ensure_running()
+    }
+
+    /// Kills it with -9. [`Waltap::start_again`] brings it back.
+    pub async fn kill(&mut self) -> Result {
+        self.deaths += 1;
+        self.process.kill_all().await
+    }
+
+    /// Starts it again with the same arguments, and the same port for its status.
+    pub fn start_again(&mut self) -> Result {
+        ensure!(self.process.ended()?.is_some(), "waltap is still running");
+        self.process = Process::start("waltap", &self.launch)?;
+        Ok(())
+    }
+
+    /// How often it was killed.
+    pub fn deaths(&self) -> u32 {
+        self.deaths
+    }
+
+    /// Asks it to stop, as a service manager does, and gives its exit code: it has ten seconds to drain, and some grace here.
+    pub async fn terminate(&mut self) -> Result<i32> {
+        self.process.signal(Signal::TERM)?;
+        self.wait_exit(Duration::from_secs(15)).await
+    }
+
+    /// Waits until it ends by itself and gives its exit code; -1 when a signal ended it.
+    pub async fn wait_exit(&mut self, deadline: Duration) -> Result<i32> {
+        let status = self.process.wait(deadline).await;
+        Ok(status.map_err(|failure| failure.while_doing(self.process.log_tail(20)))?.code().unwrap_or(-1))
+    }
+
+    /// The process, for its memory and for pausing it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// All that it logged, in all its lives.
+    pub fn log(&self) -> String {
+        fs::read(&self.launch.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// All that it wrote to standard output.
+    pub fn stdout(&self) -> String {
+        let read = self.launch.stdout.as_ref().and_then(|path| fs::read(path).ok());
+        read.map(|out| String::from_utf8_lossy(&out).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits until its log holds a text.
+    pub async fn wait_log(&mut self, text: &str, deadline: Duration) -> Result {
+        let what = format!("waltap logs {text:?}");
+        wait_until(&what, deadline, async || Ok(self.log().contains(text)))
+            .await
+            .map_err(|failure| failure.while_doing(self.log()))
+    }
+
+    /// Asks its status server.
+    pub async fn get(&self, path: &str) -> Result<Response> {
+        get(self.http_port, path).await
+    }
+
+    /// The port of its status server.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+}
