@@ -12,6 +12,8 @@
 
 mod classify;
 mod delivery;
+mod inquiry;
+mod listener;
 mod log_bridge;
 mod options;
 mod probe;
@@ -19,6 +21,7 @@ mod producer;
 mod progress;
 mod property;
 mod reachability;
+mod read;
 mod tail;
 mod topic_name;
 mod topics;

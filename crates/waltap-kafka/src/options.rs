@@ -159,7 +159,7 @@ impl Options {
         self.message_bytes_max
     }
 
-    /// The same with another linger: for small, rare, urgent records.
+    /// The same with one property changed.
     #[must_use]
     pub(crate) fn with_property(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
@@ -180,11 +180,18 @@ impl Options {
         config
     }
 
-    /// The configuration of a client that only asks and creates.
-    pub(crate) fn admin_config(&self) -> ClientConfig {
+    /// The configuration of a client that only asks.
+    pub(crate) fn inquiry_config(&self) -> ClientConfig {
         let mut config = self.producer_config();
-        // Nobody reads what such a client reports on its own account: its calls return what went wrong.
-        config.set("statistics.interval.ms", "0").set_log_level(RDKafkaLogLevel::Emerg);
+        config.set("statistics.interval.ms", "0");
+        config
+    }
+
+    /// The configuration of a client that makes and describes topics.
+    pub(crate) fn admin_config(&self) -> ClientConfig {
+        let mut config = self.inquiry_config();
+        // rdkafka's admin client never reads the queue in which log lines would gather. Its calls say what went wrong.
+        config.set_log_level(RDKafkaLogLevel::Emerg);
         config
     }
 

@@ -1,9 +1,10 @@
 //! Whether Kafka can be reached, and as what, before anything starts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use waltap_error::{Code, Error, Result};
+use waltap_error::Result;
 
+use crate::inquiry::{Inquiry, blocking};
 use crate::options::Options;
 
 /// What answered.
@@ -17,8 +18,15 @@ pub struct ClusterInfo {
 
 /// Connects, signs in, and asks for the cluster's id and brokers.
 ///
-/// Fails with `BROKERS` (transient; configuration when TLS fails) or `KAFKA_AUTHENTICATION` (configuration), within `timeout`.
+/// Fails with `KAFKA_AUTHENTICATION` (configuration) or `BROKERS` (configuration when it is TLS that fails) as soon as that is known, and with
+/// `BROKERS` (transient) when nothing has answered in time.
 pub async fn probe(options: &Options, timeout: Duration) -> Result<ClusterInfo> {
-    let _ = timeout;
-    Err(Error::transient(Code::BROKERS, format!("asking {} for its brokers", options.brokers())))
+    let options = options.clone();
+    let deadline = Instant::now() + timeout;
+    blocking(move || {
+        let inquiry = Inquiry::start(&options, format!("connecting to Kafka at {}", options.brokers()), deadline)?;
+        let brokers = inquiry.metadata()?.brokers().len();
+        Ok(ClusterInfo { cluster_id: inquiry.cluster_id(), brokers })
+    })
+    .await
 }

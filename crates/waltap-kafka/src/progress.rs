@@ -1,21 +1,45 @@
 //! Progress: what must survive a crash, by key, in a compacted topic.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod confirmations;
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::message::Message;
+use tokio::sync::Mutex;
 use waltap_error::{Code, Error, Result};
 
+use crate::inquiry::{blocking, left};
 use crate::options::Options;
+use crate::producer::{Producer, SendError};
+use crate::read::{Bounds, Reader, Step};
+use crate::topics::{TopicDescription, TopicSpecification, Topics};
+use confirmations::{Confirmations, Waiting};
 
 /// The topic that progress is kept in, unless the user says otherwise.
 pub const PROGRESS_TOPIC_DEFAULT: &str = "__waltap_progress";
 
+/// Progress is read from the one partition that it is written to.
+const PARTITION: i32 = 0;
+
+/// How long one look for records takes at most before the time is checked.
+const ROUND: Duration = Duration::from_millis(100);
+
 /// A compacted topic of one partition, read as a map from key to latest value.
+///
+/// Keys and values are the caller's own. One `ProgressTopic` writes in order; of two that write the same key, the later one wins.
 #[derive(Debug)]
 pub struct ProgressTopic {
     options: Options,
     name: String,
     timeout: Duration,
+    writer: Mutex<Option<Writer>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    producer: Producer,
+    confirmations: Confirmations,
 }
 
 impl ProgressTopic {
@@ -23,26 +47,161 @@ impl ProgressTopic {
     ///
     /// `replication_factor` is that of a topic made now; -1 for the brokers' default. `timeout` is for each call, this one included.
     pub async fn open(options: &Options, name: &str, replication_factor: i32, timeout: Duration) -> Result<Self> {
-        let _ = replication_factor;
-        Ok(ProgressTopic { options: options.clone(), name: name.to_owned(), timeout })
+        let deadline = Instant::now() + timeout;
+        let topics = Topics::new(options);
+        topics.ensure(&[Self::specification(name, replication_factor)], timeout).await?;
+        match topics.describe(name, left(deadline)).await? {
+            Some(description) => Self::check(&description)?,
+            None => return Err(Error::transient(Code::PROGRESS, format!("the progress topic {name} has just vanished"))),
+        }
+        // A record of progress waits for nobody.
+        let options = options.clone().with_property("linger.ms", "0");
+        Ok(ProgressTopic { options, name: name.to_owned(), timeout, writer: Mutex::new(None) })
+    }
+
+    /// The topic as it is made when it is missing.
+    pub fn specification(name: &str, replication_factor: i32) -> TopicSpecification {
+        let configuration = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+        TopicSpecification { name: name.to_owned(), partitions: 1, replication_factor, configuration }
+    }
+
+    /// Refuses a topic that would lose progress: not compacted, or of several partitions.
+    pub fn check(description: &TopicDescription) -> Result<()> {
+        let name = &description.name;
+        let policy = description.configuration.get("cleanup.policy").map_or("", String::as_str);
+        if policy != "compact" {
+            return Err(Error::configuration(
+                Code::PROGRESS,
+                format!("the progress topic {name} has cleanup.policy={policy}: Kafka would delete progress from it"),
+            )
+            .remedy(format!(
+                "kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact, \
+                 or choose another progress topic"
+            )));
+        }
+        if description.partitions != 1 {
+            let partitions = description.partitions;
+            return Err(Error::configuration(
+                Code::PROGRESS,
+                format!("the progress topic {name} has {partitions} partitions, not one"),
+            )
+            .remedy("choose another progress topic, or delete this one if nothing is in it"));
+        }
+        Ok(())
+    }
+
+    /// The topic's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Reads the topic to its end: the latest value of each key that starts with `prefix`. What was deleted is left out.
     pub async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-        let _ = prefix;
-        Err(self.unanswered())
+        let (options, name, prefix, deadline) =
+            (self.options.clone(), self.name.clone(), prefix.to_vec(), Instant::now() + self.timeout);
+        blocking(move || load(&options, &name, &prefix, deadline)).await.map_err(|error| self.fault("reading", error))
     }
 
     /// Writes values, or deletes (`None`), in the order given, and returns when all in-sync replicas have them.
     ///
     /// After an error the entries may or may not be there, now or a little later; a later write is never overtaken by them.
     pub async fn write(&self, entries: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
-        let _ = entries;
-        Err(self.unanswered())
+        if entries.is_empty() {
+            return Ok(());
+        }
+        // One write at a time: the next one must not pass it.
+        let mut writer = self.writer.lock().await;
+        let result = tokio::time::timeout(self.timeout, self.write_through(&mut writer, entries)).await;
+        let result = result.unwrap_or_else(|_| {
+            // The producer is kept: it still holds the entries, and puts whatever comes later behind them.
+            let silence = format!("Kafka at {} has not confirmed it in {:?}", self.options.brokers(), self.timeout);
+            Err(writer.as_ref().and_then(Writer::connection_error).unwrap_or_else(|| Error::transient(Code::BROKERS, silence)))
+        });
+        result.map_err(|error| self.fault("writing", error))
     }
 
-    fn unanswered(&self) -> Error {
-        let message = format!("{} did not answer about topic {} in {:?}", self.options.brokers(), self.name, self.timeout);
-        Error::transient(Code::PROGRESS, message)
+    async fn write_through(&self, writer: &mut Option<Writer>, entries: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
+        let current = match writer.take() {
+            Some(current) => current,
+            None => Writer::start(&self.options)?,
+        };
+        let current = writer.insert(current);
+        let result = current.write(&self.name, entries).await;
+        if result.is_err() {
+            // A producer that has failed once takes no more.
+            *writer = None;
+        }
+        result
     }
+
+    fn fault(&self, doing: &str, error: Error) -> Error {
+        let wrapped = Error::new(error.kind(), Code::PROGRESS, format!("{doing} the progress topic {}", self.name));
+        let wrapped = match error.remedy_text() {
+            Some(remedy) => wrapped.remedy(remedy),
+            None => wrapped,
+        };
+        wrapped.source(error)
+    }
+}
+
+impl Writer {
+    fn start(options: &Options) -> Result<Self> {
+        let confirmations = Confirmations::default();
+        Ok(Writer { producer: Producer::start(options, confirmations.observer())?, confirmations })
+    }
+
+    async fn write(&self, topic: &str, entries: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
+        let waiting: Waiting = self.confirmations.expect(entries.len() as u64);
+        for (key, value) in entries {
+            while let Err(error) = self.producer.send(topic, Some(PARTITION), Some(key), *value, waiting.id()) {
+                match error {
+                    SendError::Full => self.producer.space().await,
+                    SendError::Refused(error) => return Err(error),
+                }
+            }
+        }
+        waiting.confirmed().await
+    }
+
+    /// Why nothing is confirmed, when the connections have said.
+    fn connection_error(&self) -> Option<Error> {
+        let state = self.producer.brokers().borrow().clone();
+        let error = state.last_error?;
+        Some(Error::new(error.kind(), error.code(), error.message()).source(error.report()))
+    }
+}
+
+fn load(options: &Options, name: &str, prefix: &[u8], deadline: Instant) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let reader = Reader::open(options, name)?;
+    let Bounds { oldest, end } = reader.bounds(PARTITION, deadline)?;
+    let mut values = BTreeMap::new();
+    // One past the last record seen.
+    let mut next = oldest;
+    let mut ended_at = None;
+    if next < end {
+        reader.assign([(PARTITION, next)])?;
+    }
+    while next < end {
+        match reader.step(ROUND.min(left(deadline)))? {
+            Step::Record(message) => {
+                next = message.offset() + 1;
+                let Some(key) = message.key().filter(|key| key.starts_with(prefix)) else { continue };
+                match message.payload() {
+                    Some(value) => values.insert(key.to_vec(), value.to_vec()),
+                    None => values.remove(key),
+                };
+            }
+            // Ends of transactions take offsets and are no records, so the last record may stand before the end. But a leader
+            // that is new may also see an end before the one that its predecessor promised, for a moment: so we look twice.
+            Step::End(_) if ended_at == Some(next) => break,
+            Step::End(_) => {
+                ended_at = Some(next);
+                reader.bounds(PARTITION, deadline)?;
+                reader.assign([(PARTITION, next)])?;
+            }
+            Step::Nothing if left(deadline).is_zero() => return Err(reader.timed_out()),
+            Step::Nothing => {}
+        }
+    }
+    Ok(values)
 }

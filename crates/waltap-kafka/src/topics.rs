@@ -1,11 +1,17 @@
 //! Topics: made when missing, described, listed.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod admin;
+mod offsets;
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::metadata::Metadata;
 use waltap_error::{Code, Error, Result};
 
+use crate::inquiry::{Inquiry, blocking};
 use crate::options::Options;
+use admin::Admin;
 
 /// A topic as it should be when it has to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,13 @@ pub struct TopicSummary {
     pub records: u64,
 }
 
+/// The topics in which Kafka keeps its own state, which are nobody's data.
+const KAFKA_OWN: &[&str] = &["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+
+/// The pauses between looks at whether a new topic can be written to: short at first, since that mostly takes milliseconds.
+const VISIBLE_PAUSE_MIN: Duration = Duration::from_millis(10);
+const VISIBLE_PAUSE_MAX: Duration = Duration::from_millis(500);
+
 /// Makes topics and tells about them. Connects for each call anew: such calls are rare.
 #[derive(Clone, Debug)]
 pub struct Topics {
@@ -71,23 +84,99 @@ impl Topics {
     ///
     /// A topic that is there is left as it is. One that may not be made is a configuration error with the command that makes it.
     pub async fn ensure(&self, wanted: &[TopicSpecification], timeout: Duration) -> Result<Vec<EnsuredTopic>> {
-        let _ = (wanted, timeout);
-        Err(self.unanswered())
+        let (options, wanted, deadline) = (self.options.clone(), wanted.to_vec(), Instant::now() + timeout);
+        blocking(move || ensure(&options, &wanted, deadline)).await
     }
 
     /// What is known of a topic; `None` when there is none of that name, or none that we may see.
     pub async fn describe(&self, name: &str, timeout: Duration) -> Result<Option<TopicDescription>> {
-        let _ = (name, timeout);
-        Err(self.unanswered())
+        let (options, name, deadline) = (self.options.clone(), name.to_owned(), Instant::now() + timeout);
+        blocking(move || describe(&options, &name, deadline)).await
     }
 
     /// All topics that we may see, Kafka's own left out, by name.
     pub async fn list(&self, timeout: Duration) -> Result<Vec<TopicSummary>> {
-        let _ = timeout;
-        Err(self.unanswered())
+        let (options, deadline) = (self.options.clone(), Instant::now() + timeout);
+        blocking(move || list(&options, deadline)).await
     }
+}
 
-    fn unanswered(&self) -> Error {
-        Error::transient(Code::BROKERS, format!("asking {} for its topics", self.options.brokers()))
+/// Partitions of every topic that can be written to: all of them have a leader.
+fn usable(metadata: &Metadata) -> BTreeMap<&str, i32> {
+    let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+    let led = topics.filter(|topic| topic.partitions().iter().all(|partition| partition.leader() >= 0));
+    led.map(|topic| (topic.name(), topic.partitions().len() as i32)).collect()
+}
+
+fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -> Result<Vec<EnsuredTopic>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
     }
+    let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
+    let metadata = inquiry.metadata()?;
+    let there: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(&topic.name.as_str())).collect();
+    if !missing.is_empty() {
+        Admin::start(options, deadline)?.create(&missing)?;
+    }
+    let partitions = wait_until_usable(&inquiry, wanted, deadline, metadata)?;
+    let ensured = wanted.iter().zip(partitions).map(|(topic, partitions)| EnsuredTopic {
+        name: topic.name.clone(),
+        partitions,
+        created: missing.iter().any(|missing| missing.name == topic.name),
+    });
+    Ok(ensured.collect())
+}
+
+/// Waits until every wanted topic can be written to; their partition counts, in the order of `wanted`.
+fn wait_until_usable(
+    inquiry: &Inquiry,
+    wanted: &[TopicSpecification],
+    deadline: Instant,
+    mut metadata: Metadata,
+) -> Result<Vec<i32>> {
+    let mut pause = VISIBLE_PAUSE_MIN;
+    loop {
+        let usable = usable(&metadata);
+        let absent = match wanted.iter().map(|topic| usable.get(topic.name.as_str()).copied().ok_or(&topic.name)).collect() {
+            Ok(partitions) => return Ok(partitions),
+            Err(absent) => absent,
+        };
+        if Instant::now() + pause >= deadline {
+            return Err(Error::transient(
+                Code::TOPIC,
+                format!("topic {absent} is there, but has no leader that takes records yet"),
+            ));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+        metadata = inquiry.metadata()?;
+    }
+}
+
+fn describe(options: &Options, name: &str, deadline: Instant) -> Result<Option<TopicDescription>> {
+    let inquiry = Inquiry::start(options, format!("asking Kafka at {} for topic {name}", options.brokers()), deadline)?;
+    let metadata = inquiry.metadata()?;
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+    let description = TopicDescription {
+        name: name.to_owned(),
+        partitions: topic.partitions().len() as i32,
+        replication_factor: topic.partitions().first().map_or(0, |partition| partition.replicas().len() as i32),
+        configuration: Admin::start(options, deadline)?.configuration(name)?,
+    };
+    Ok(Some(description))
+}
+
+fn list(options: &Options, deadline: Instant) -> Result<Vec<TopicSummary>> {
+    let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
+    let metadata = inquiry.metadata()?;
+    let mut summaries: Vec<TopicSummary> = metadata
+        .topics()
+        .iter()
+        .filter(|topic| !KAFKA_OWN.contains(&topic.name()))
+        .map(|topic| TopicSummary { name: topic.name().to_owned(), partitions: topic.partitions().len() as i32, records: 0 })
+        .collect();
+    summaries.sort_by(|a, b| a.name.cmp(&b.name));
+    offsets::count_records(options, &mut summaries, deadline)?;
+    Ok(summaries)
 }

@@ -1,0 +1,86 @@
+//! Questions to the brokers, asked on a thread that may block, with an end in time.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::types::RDKafkaErrorCode;
+use waltap_error::{Code, Error, Result};
+
+use crate::listener::Listener;
+use crate::options::{self, Options};
+
+/// How long one request for metadata may take before we look whether the connection has failed for good. Doubled each time, for brokers
+/// that take longer to answer than that.
+const PATIENCE_MIN: Duration = Duration::from_millis(500);
+
+/// How long to wait before asking again when a request failed at once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Runs what blocks on a thread made for that.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::transient(Code::INTERNAL, "a thread that asks Kafka ended early").source(error)),
+    }
+}
+
+/// What is left of the time until `deadline`.
+pub(crate) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// A connection that asks the brokers what they know.
+pub(crate) struct Inquiry {
+    client: BaseProducer<Listener>,
+    doing: String,
+    deadline: Instant,
+}
+
+impl Inquiry {
+    /// `doing` begins every error.
+    pub(crate) fn start(options: &Options, doing: impl Into<String>, deadline: Instant) -> Result<Self> {
+        let client = BaseProducer::from_config_and_context(&options.inquiry_config(), Listener::default());
+        Ok(Inquiry { client: client.map_err(|error| options::property_error(&error))?, doing: doing.into(), deadline })
+    }
+
+    /// The brokers and all topics that we may see.
+    pub(crate) fn metadata(&self) -> Result<Metadata> {
+        let mut patience = PATIENCE_MIN;
+        loop {
+            let answer = self.client.client().fetch_metadata(None, patience.min(left(self.deadline)));
+            // Log lines and errors of the connections wait in a queue until now.
+            self.client.poll(Duration::ZERO);
+            match answer {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => self.go_on_after(&error)?,
+            }
+            patience *= 2;
+        }
+    }
+
+    /// The cluster's id, where it has one.
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        self.client.client().fetch_cluster_id(left(self.deadline))
+    }
+
+    /// The error that the question ends with when its time is over.
+    pub(crate) fn timed_out(&self, code: RDKafkaErrorCode) -> Error {
+        self.client.poll(Duration::ZERO);
+        self.client.context().explain(&self.doing, code)
+    }
+
+    fn go_on_after(&self, error: &KafkaError) -> Result<()> {
+        if let Some(error) = self.client.context().hopeless(&self.doing) {
+            return Err(error);
+        }
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if left(self.deadline).is_zero() {
+            return Err(self.timed_out(code));
+        }
+        std::thread::sleep(PAUSE.min(left(self.deadline)));
+        Ok(())
+    }
+}

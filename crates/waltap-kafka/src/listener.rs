@@ -1,0 +1,68 @@
+//! What librdkafka tells a client that is not a producer of events: log lines, and errors of its connections.
+
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode;
+use waltap_error::{Error, Kind};
+
+use crate::classify;
+use crate::log_bridge::LogBridge;
+
+/// Keeps the last error of a client's connections, so that a call that timed out can say why.
+#[derive(Debug, Default)]
+pub(crate) struct Listener {
+    log: LogBridge,
+    last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+}
+
+impl Listener {
+    /// The error for what was being done: what the connections last said, or else `code`.
+    pub(crate) fn explain(&self, doing: &str, code: RDKafkaErrorCode) -> Error {
+        match self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some((cause, reason)) if !means_something(code) => classify::client_error(*cause, doing).source(reason.clone()),
+            _ => classify::client_error(code, doing),
+        }
+    }
+
+    /// The error that no waiting will mend, if the connections had one: refused credentials, or a certificate that is not trusted.
+    pub(crate) fn hopeless(&self, doing: &str) -> Option<Error> {
+        let error = self.explain(doing, RDKafkaErrorCode::BrokerTransportFailure);
+        (error.kind() == Kind::Configuration).then_some(error)
+    }
+}
+
+/// Whether a code tells more than that nothing was heard.
+fn means_something(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as E;
+    !matches!(code, E::OperationTimedOut | E::RequestTimedOut | E::BrokerTransportFailure | E::AllBrokersDown | E::TimedOutQueue)
+}
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all brokers are down says less than why the last one is.
+        if code != RDKafkaErrorCode::AllBrokersDown || last.is_none() {
+            *last = Some((code, reason.to_owned()));
+        }
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ConsumerContext for Listener {}
+
+impl ProducerContext for Listener {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _result: &DeliveryResult<'_>, _opaque: ()) {}
+}
