@@ -4,9 +4,15 @@
 //! [`Source::replication`], a thin client of our own for the replication protocol, which `tokio_postgres` does not know. Both go over
 //! the same transport, so that hosts, TLS, passwords and session settings mean the same for both.
 
+pub mod catalog;
 pub mod connect;
+pub mod copy;
+pub mod preflight;
+pub mod publication;
+mod refusal;
 pub mod replication;
 mod server_error;
+pub mod slot;
 pub mod source;
 
 pub use connect::{ServerVersion, Sql};

@@ -1,0 +1,19 @@
+//! What the server is and what it holds: facts of the server and the role, databases, tables, types.
+//!
+//! Everything here only reads, takes no lock on a user's table, and asks once for a whole database.
+
+mod database;
+mod fingerprint;
+mod quoted;
+mod server;
+mod table;
+mod table_query;
+mod type_row;
+
+pub use database::{Database, databases};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use quoted::{quoted_identifier, quoted_literal, quoted_name};
+pub use server::{REPLICATION_ROLES, Role, Server, server};
+pub use table::{Column, Generated, Identity, IdentityProblem, Leaf, ReplicaIdentity, Table};
+pub use table_query::{tables, tables_by_oid};
+pub use type_row::{TypeRow, types};

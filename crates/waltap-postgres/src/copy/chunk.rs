@@ -1,0 +1,143 @@
+//! Parting a table into pieces that can be read side by side.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use tokio_postgres::Client;
+use waltap_error::Result;
+
+use crate::catalog::{Leaf, Table, quoted_identifier, quoted_name};
+use crate::refusal::refused;
+
+/// Scans of ctid ranges came with this version; before it such a condition reads the whole table for each range.
+pub const TID_RANGE_VERSION: u32 = 140_000;
+
+/// The pages of a range, `from` included and `to` not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRange {
+    /// The first page.
+    pub from: u32,
+    /// The page after the last; `None` for the end of the table, however far it has grown.
+    pub to: Option<u32>,
+}
+
+/// A piece of a table, read by one COPY.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The table whose rows they are: the root of a partitioned one.
+    pub table_oid: u32,
+    /// The relation that is read: the table itself, or a leaf.
+    pub relation_oid: u32,
+    /// Its quoted name.
+    pub relation: String,
+    /// Whether children by inheritance are left out: they are tables of their own.
+    pub only: bool,
+    /// The columns that are read, by their unquoted names, in the order of the stream's relation messages.
+    pub columns: Arc<[String]>,
+    /// The pages that are read; `None` for the whole relation.
+    pub pages: Option<PageRange>,
+    /// How many rows to expect, as far as the planner knows.
+    pub rows_estimated: Option<u64>,
+}
+
+impl Chunk {
+    /// The statement that copies it out, in the text format.
+    pub fn copy_statement(&self) -> String {
+        let mut statement = String::from("COPY (SELECT ");
+        for (index, column) in self.columns.iter().enumerate() {
+            if index > 0 {
+                statement.push_str(", ");
+            }
+            statement.push_str(&quoted_identifier(column));
+        }
+        let only = if self.only { "ONLY " } else { "" };
+        // Writing into a String cannot fail.
+        let _ = write!(statement, " FROM {only}{}", self.relation);
+        if let Some(PageRange { from, to }) = self.pages {
+            let _ = write!(statement, " WHERE ctid >= '({from},0)'::tid");
+            if let Some(to) = to {
+                let _ = write!(statement, " AND ctid < '({to},0)'::tid");
+            }
+        }
+        statement.push_str(") TO STDOUT");
+        statement
+    }
+}
+
+/// The true number of pages of a table, or of each leaf, by OID. The statistics of the catalog may be old or not there at all, and
+/// pieces of equal size need the truth. Takes a moment's ACCESS SHARE lock, as the copy itself does.
+pub async fn measure(client: &Client, table: &Table) -> Result<HashMap<u32, u64>> {
+    let oids: Vec<u32> = match table.partitioned {
+        true => table.leaves.iter().filter(|leaf| !leaf.foreign).map(|leaf| leaf.oid).collect(),
+        false => vec![table.oid],
+    };
+    let doing = || format!("measuring the table {}", table.display_name());
+    let rows = client
+        .query(
+            "SELECT oid, coalesce(pg_relation_size(oid), 0) / current_setting('block_size')::int8 AS pages
+             FROM unnest($1::oid[]) AS oid",
+            &[&oids],
+        )
+        .await
+        .map_err(|error| refused(doing(), error))?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("oid")?, u64::try_from(row.try_get::<_, i64>("pages")?).unwrap_or(0))))
+        .collect::<Result<_, tokio_postgres::Error>>()
+        .map_err(|error| refused(doing(), error))
+}
+
+/// Parts a table into chunks of about `pages_max` pages each (zero counts as one), from the page counts of [`measure`].
+///
+/// A partitioned table is read leaf by leaf with the root's columns where our role may read every leaf, and through the root otherwise.
+/// Together the chunks hold each row of the snapshot exactly once, whatever the counts are: the last range of a relation has no end.
+pub fn plan_chunks(table: &Table, pages: &HashMap<u32, u64>, version_num: u32, pages_max: u32) -> Vec<Chunk> {
+    let columns: Arc<[String]> = table.published_columns().map(|column| column.name.clone()).collect();
+    let whole = |relation_oid, relation: String, only, rows_estimated| Chunk {
+        table_oid: table.oid,
+        relation_oid,
+        relation,
+        only,
+        columns: Arc::clone(&columns),
+        pages: None,
+        rows_estimated,
+    };
+    if !table.partitioned {
+        let chunk = whole(table.oid, table.quoted(), true, table.rows_estimated);
+        return part(chunk, pages.get(&table.oid).copied(), version_num, pages_max);
+    }
+    if table.leaves.iter().any(|leaf| !readable_directly(leaf)) {
+        // Privileges of the root are enough to read through it. Its ctids are not those of one relation, so it is read in one piece.
+        return vec![whole(table.oid, table.quoted(), false, table.rows_estimated)];
+    }
+    let leaf_chunks = table.leaves.iter().flat_map(|leaf| {
+        let chunk = whole(leaf.oid, quoted_name(&leaf.schema, &leaf.name), !leaf.foreign, leaf.rows_estimated);
+        match leaf.foreign {
+            true => vec![chunk],
+            false => part(chunk, pages.get(&leaf.oid).copied(), version_num, pages_max),
+        }
+    });
+    leaf_chunks.collect()
+}
+
+/// A leaf has privileges and policies of its own, which count only when it is named in the query.
+fn readable_directly(leaf: &Leaf) -> bool {
+    leaf.may_select && !leaf.row_security
+}
+
+fn part(chunk: Chunk, pages: Option<u64>, version_num: u32, pages_max: u32) -> Vec<Chunk> {
+    // A relation has fewer than 2^32 pages.
+    let pages = u32::try_from(pages.unwrap_or(0)).unwrap_or(u32::MAX);
+    let pages_max = pages_max.max(1);
+    if version_num < TID_RANGE_VERSION || pages <= pages_max {
+        return vec![chunk];
+    }
+    let count = pages.div_ceil(pages_max);
+    let rows_estimated = chunk.rows_estimated.map(|rows| rows / u64::from(count));
+    (0..count)
+        .map(|index| {
+            let to = (index + 1 < count).then(|| (index + 1) * pages_max);
+            Chunk { pages: Some(PageRange { from: index * pages_max, to }), rows_estimated, ..chunk.clone() }
+        })
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! A session that reads under an exported snapshot.
+
+use std::borrow::Borrow;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, StreamExt};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, CopyOutStream};
+use waltap_error::{Code, Error, Result};
+
+use super::chunk::Chunk;
+use crate::catalog::{Table, quoted_identifier, quoted_literal};
+use crate::refusal::{is_state, refused};
+
+/// The function of the server that refuses to read a table when a policy would hide rows (`row_security` is off). Unlike the message it
+/// is never translated.
+const ROW_SECURITY_ROUTINE: &str = "check_enable_rls";
+
+/// An SQL session inside the transaction that reads a snapshot.
+///
+/// Dropping it leaves the session in its transaction: give it back by [`SnapshotReader::end`], or close the session.
+pub struct SnapshotReader<C: Borrow<Client>> {
+    session: C,
+    /// Who has to be granted what is missing.
+    role: String,
+}
+
+/// Why a chunk could not be read.
+#[derive(Debug)]
+pub enum CopyError {
+    /// The relation is not there any more: it was dropped, renamed or lost a column since the plan was made. A look into the catalog
+    /// tells which.
+    Changed(Error),
+    /// Everything else.
+    Failed(Error),
+}
+
+impl CopyError {
+    /// The error, for who does not care whether the relation has changed.
+    pub fn into_error(self) -> Error {
+        match self {
+            CopyError::Changed(error) | CopyError::Failed(error) => error,
+        }
+    }
+}
+
+impl From<CopyError> for Error {
+    fn from(error: CopyError) -> Self {
+        error.into_error()
+    }
+}
+
+impl<C: Borrow<Client>> SnapshotReader<C> {
+    /// Begins a transaction under a snapshot that another session exported and still holds (`pg_export_snapshot`, or the making of a
+    /// slot). Takes a session by value, by reference or shared.
+    pub async fn begin(session: C, snapshot: &str) -> Result<Self> {
+        let doing = || format!("taking over the snapshot {snapshot}");
+        // Row security off means an error where rows would be hidden. The timeouts would cut off a long copy or a pause in it.
+        let statements = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+             SET TRANSACTION SNAPSHOT {};
+             SET LOCAL row_security = off;
+             SET LOCAL statement_timeout = 0;
+             SET LOCAL idle_in_transaction_session_timeout = 0",
+            quoted_literal(snapshot)
+        );
+        let client: &Client = session.borrow();
+        if let Err(error) = client.batch_execute(&statements).await {
+            // The server says "invalid snapshot identifier" in either way once the exporter has ended.
+            let gone = is_state(&error, &SqlState::UNDEFINED_OBJECT) || is_state(&error, &SqlState::INVALID_PARAMETER_VALUE);
+            // Leaves the session usable. If it is broken, the first error has said so already.
+            let _ = client.batch_execute("ROLLBACK").await;
+            return Err(match gone {
+                true => Error::transient(Code::SNAPSHOT, format!("the snapshot {snapshot} is not held any more")).source(error),
+                false => refused(doing(), error),
+            });
+        }
+        let row = client.query_one("SELECT current_user::text", &[]).await.map_err(|error| refused(doing(), error))?;
+        let role = row.try_get(0).map_err(|error| refused(doing(), error))?;
+        Ok(SnapshotReader { session, role })
+    }
+
+    /// The session, for queries under the snapshot.
+    pub fn client(&self) -> &Client {
+        self.session.borrow()
+    }
+
+    /// Begins to copy a chunk of a table. After an error the transaction is of no use: [`SnapshotReader::end`] it and begin again.
+    ///
+    /// The rows must be read to their end before the session can do anything else; to give up in the middle, close the session.
+    pub async fn copy(&self, table: &Table, chunk: &Chunk) -> Result<CopyRows, CopyError> {
+        let subject = Subject {
+            table: table.display_name(),
+            relation: chunk.relation.clone(),
+            schema: quoted_identifier(&table.schema),
+            role: quoted_identifier(&self.role),
+        };
+        match self.client().copy_out(&chunk.copy_statement()).await {
+            Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), partial: BytesMut::new(), subject }),
+            Err(error) => Err(subject.error(error)),
+        }
+    }
+
+    /// Ends the transaction and gives the session back.
+    pub async fn end(self) -> Result<C> {
+        // There is nothing to keep, and a rollback works in a failed transaction too.
+        self.client()
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(|error| refused("ending the transaction of the snapshot", error))?;
+        Ok(self.session)
+    }
+}
+
+/// The rows of a chunk as they come from the server.
+pub struct CopyRows {
+    stream: Pin<Box<CopyOutStream>>,
+    /// The beginning of a line whose end has not come yet.
+    partial: BytesMut,
+    subject: Subject,
+}
+
+impl CopyRows {
+    /// Waits for rows and appends them to `batch`: the first to come, and with it those that are there already, up to about `bytes_max`.
+    /// Each piece holds whole lines, usually one; see [`super::lines`]. Answers `false`, adding nothing, after the last row.
+    pub async fn read_batch(&mut self, batch: &mut Vec<Bytes>, bytes_max: usize) -> Result<bool, CopyError> {
+        let mut bytes = 0;
+        let mut read = false;
+        while bytes < bytes_max {
+            // Once there is something to give, only what needs no waiting is added.
+            let next = match read {
+                false => self.stream.next().await,
+                true => match self.stream.next().now_or_never() {
+                    Some(next) => next,
+                    None => break,
+                },
+            };
+            let Some(piece) = next else { break };
+            let piece = piece.map_err(|error| self.subject.error(error))?;
+            if let Some(lines) = whole_lines(&mut self.partial, piece) {
+                bytes += lines.len();
+                read = true;
+                batch.push(lines);
+            }
+        }
+        if !read && !self.partial.is_empty() {
+            // The last line of a sender that leaves out the last line break.
+            batch.push(self.partial.split().freeze());
+            read = true;
+        }
+        Ok(read)
+    }
+}
+
+/// The whole lines among what was kept and what came. A server sends one line at a time, but nothing in the protocol says so.
+fn whole_lines(partial: &mut BytesMut, piece: Bytes) -> Option<Bytes> {
+    if partial.is_empty() && piece.ends_with(b"\n") {
+        return Some(piece);
+    }
+    partial.extend_from_slice(&piece);
+    let end = memchr::memrchr(b'\n', partial)?;
+    Some(partial.split_to(end + 1).freeze())
+}
+
+/// What is being read, for the errors.
+struct Subject {
+    table: String,
+    relation: String,
+    schema: String,
+    role: String,
+}
+
+impl Subject {
+    fn error(&self, error: tokio_postgres::Error) -> CopyError {
+        let doing = format!("reading the table {} for the snapshot", self.table);
+        let changed = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME];
+        if changed.iter().any(|state| is_state(&error, state)) {
+            return CopyError::Changed(Error::transient(Code::SNAPSHOT, doing).source(error));
+        }
+        if !is_state(&error, &SqlState::INSUFFICIENT_PRIVILEGE) {
+            return CopyError::Failed(refused(doing, error));
+        }
+        let filtered = error.as_db_error().and_then(|error| error.routine()) == Some(ROW_SECURITY_ROUTINE);
+        let refusal = match filtered {
+            true => Error::configuration(Code::ROW_SECURITY, doing).remedy(format!("ALTER ROLE {} BYPASSRLS;", self.role)),
+            false => Error::configuration(Code::SELECT_RIGHT, doing).remedy(format!(
+                "GRANT USAGE ON SCHEMA {} TO {role};\nGRANT SELECT ON {} TO {role};",
+                self.schema,
+                self.relation,
+                role = self.role
+            )),
+        };
+        CopyError::Failed(refusal.source(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_together_from_any_pieces() {
+        let text = b"one\ttwo\nthree\t\\\\\n\nlast\n";
+        for size in 1..=text.len() {
+            let mut partial = BytesMut::new();
+            let mut joined = Vec::new();
+            for piece in text.chunks(size) {
+                if let Some(lines) = whole_lines(&mut partial, Bytes::copy_from_slice(piece)) {
+                    assert!(lines.ends_with(b"\n"), "pieces of {size}");
+                    joined.extend_from_slice(&lines);
+                }
+            }
+            assert!(partial.is_empty());
+            assert_eq!(joined, text);
+        }
+    }
+}

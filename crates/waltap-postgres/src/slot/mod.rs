@@ -1,0 +1,9 @@
+//! Replication slots: their names, their state, and those that waltap made.
+
+mod name;
+mod own;
+mod state;
+
+pub use name::{NAME_BYTES_MAX, NAME_PREFIX, PublicationNames, publication_names, slot_name};
+pub use own::{OwnPublication, drop_publication, drop_slot, own_publications, own_slots};
+pub use state::{Invalidation, SlotState, WalStatus, inspect};
