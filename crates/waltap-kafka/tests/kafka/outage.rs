@@ -1,0 +1,134 @@
+//! Brokers that are away: nothing fails, nothing is lost, and somebody is told.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use waltap_error::{Code, Kind};
+use waltap_kafka::{Producer, SendError};
+
+use crate::recorder::Recorder;
+use crate::{PATIENCE, options_with};
+
+/// Nothing listens there: port 1 is nobody's.
+const NOBODY: &str = "127.0.0.1:1";
+
+#[tokio::test]
+async fn a_dead_broker_is_waited_for_and_told_about() {
+    let recorder = Recorder::default();
+    let producer = Producer::start(&options_with(NOBODY, &[]), recorder.clone()).unwrap();
+    let mut brokers = producer.brokers();
+    producer.send("t", None, None, Some(b"x"), 1).unwrap();
+    let wait = brokers.wait_for(|state| state.unreachable_since.is_some() && state.last_error.is_some());
+    let state = tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap().clone();
+    let error = state.last_error.unwrap();
+    assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::BROKERS));
+    assert!(error.report().contains("refused"), "{}", error.report());
+
+    let error = producer.drain(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::BROKERS));
+    assert_eq!(producer.in_flight().records, 1, "it still waits");
+    let start = Instant::now();
+    drop(producer);
+    assert!(start.elapsed() < Duration::from_millis(500), "the caller does not wait for librdkafka's end");
+    recorder.look(|recorded| assert!(recorded.failed.is_empty() && recorded.confirmed.is_empty()));
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_back_gets_every_record_once() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    let recorder = Recorder::default();
+    let producer =
+        Producer::start(&options_with(&mock.bootstrap_servers(), &[("statistics.interval.ms", "100")]), recorder.clone())
+            .unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+
+    mock.broker_down(1).unwrap();
+    for number in 1..=500 {
+        producer.send("t", None, Some(b"k"), Some(b"x"), number).unwrap();
+    }
+    let mut brokers = producer.brokers();
+    let away = tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.unreachable_since.is_some())).await;
+    away.unwrap().unwrap();
+    mock.broker_up(1).unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+    let back = tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.waiting_since().is_none())).await;
+    back.unwrap().unwrap();
+    recorder.look(|recorded| {
+        assert!(recorded.failed.is_empty(), "{:?}", recorded.failed);
+        assert_eq!(recorded.confirmed.len(), 501);
+        assert!(recorded.confirmed.values().all(|count| *count == 1));
+    });
+}
+
+#[tokio::test]
+async fn an_idle_producer_hears_that_the_broker_is_back() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    let options = options_with(&mock.bootstrap_servers(), &[("statistics.interval.ms", "100")]);
+    let producer = Producer::start(&options, Recorder::default()).unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+    let mut brokers = producer.brokers();
+    mock.broker_down(1).unwrap();
+    tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.unreachable_since.is_some())).await.unwrap().unwrap();
+    mock.broker_up(1).unwrap();
+    tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.waiting_since().is_none())).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_holds_its_breath_is_called_silent() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    let recorder = Recorder::default();
+    let producer = Producer::start(&options_with(&mock.bootstrap_servers(), &[]), recorder.clone()).unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+    mock.broker_round_trip_time(1, Duration::from_secs(8)).unwrap();
+    producer.send("t", None, None, Some(b"x"), 1).unwrap();
+    let mut brokers = producer.brokers();
+    let state =
+        tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.silent_since.is_some())).await.unwrap().unwrap().clone();
+    assert!(state.unreachable_since.is_none() && state.waiting_since().is_some());
+    tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.waiting_since().is_none())).await.unwrap().unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+    assert_eq!(recorder.total(), 2);
+}
+
+#[tokio::test]
+async fn retriable_refusals_are_retried_without_a_word() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+    mock.request_errors(RDKafkaApiKey::Produce, &[refusal, refusal, refusal]);
+    let recorder = Recorder::default();
+    let producer = Producer::start(&options_with(&mock.bootstrap_servers(), &[]), recorder.clone()).unwrap();
+    for number in 0..100 {
+        producer.send("t", None, Some(b"k"), Some(b"x"), number).unwrap();
+    }
+    producer.drain(PATIENCE).await.unwrap();
+    recorder.look(|recorded| assert!(recorded.failed.is_empty(), "{:?}", recorded.failed));
+    assert_eq!(recorder.total(), 100);
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_producer_and_nothing_behind_it_is_confirmed() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    let recorder = Recorder::default();
+    let producer = Producer::start(&options_with(&mock.bootstrap_servers(), &[]), recorder.clone()).unwrap();
+    for number in 0..10 {
+        producer.send("t", None, Some(b"k"), Some(b"x"), number).unwrap();
+    }
+    producer.drain(PATIENCE).await.unwrap();
+    recorder.look(|recorded| {
+        let (_, error) = &recorded.failed[0];
+        assert_eq!((error.kind(), error.code()), (Kind::Configuration, Code::DELIVERY_REFUSED));
+        assert_eq!(recorded.failed.len(), 10);
+        assert!(recorded.confirmed.is_empty());
+    });
+    assert!(matches!(producer.send("t", None, None, Some(b"x"), 11), Err(SendError::Refused(_))));
+}
