@@ -1,0 +1,52 @@
+# Every chore has one entry here; CI calls the same ones. Each installs what it needs first, where it may.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+.PHONY: demo
+demo: ready ## A small shop, a live workload, its changes in Kafka, and proof that every table is equal there
+	@scripts/demo.sh
+
+.PHONY: test
+test: ready-kafka ## Everything: unit, property and end-to-end tests, against a real PostgreSQL and a real Kafka
+	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: build
+build: ready-build ## The release binary, in target/release/waltap
+	cargo build --locked --release -p waltap
+
+.PHONY: lint
+lint: ready-build ready-deny ## Formatting, clippy, documentation, licences and sources of dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	PATH="$$PWD/.cache/cargo-deny/bin:$$PATH" cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+.PHONY: audit
+audit: ready-build ready-deny ## Known vulnerabilities of dependencies (fetches the advisory database)
+	PATH="$$PWD/.cache/cargo-deny/bin:$$PATH" cargo deny --locked check advisories
+
+.PHONY: ready-build
+ready-build:
+	@scripts/install-build-tools.sh
+
+.PHONY: ready
+ready: ready-build
+	@scripts/install-postgres.sh
+
+.PHONY: ready-kafka
+ready-kafka: ready
+	@scripts/install-kafka.sh
+
+.PHONY: ready-deny
+ready-deny:
+	@scripts/install-cargo-deny.sh
+
+.PHONY: clean
+clean: ## Remove what was built and what was fetched
+	cargo clean
+	rm -rf .cache
