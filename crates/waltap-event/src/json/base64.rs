@@ -1,0 +1,42 @@
+//! Bytes as base64, the way JSON carries them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// How many bytes are encoded at a time: a multiple of three, so that only the last piece is padded.
+pub(crate) const PIECE: usize = 768;
+
+/// What a piece becomes.
+const ENCODED_PIECE: usize = PIECE / 3 * 4;
+
+/// Appends the bytes as a string of standard, padded base64.
+pub(crate) fn write(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for piece in bytes.chunks(PIECE) {
+        write_piece(piece, out);
+    }
+    out.push(b'"');
+}
+
+/// Appends the base64 of one piece, without quotes. At most [`PIECE`] bytes; all but the last piece of a value exactly so many.
+pub(crate) fn write_piece(piece: &[u8], out: &mut Vec<u8>) {
+    let mut encoded = [0; ENCODED_PIECE];
+    // It fits: the piece is bounded.
+    let length = STANDARD.encode_slice(piece, &mut encoded).unwrap_or(0);
+    out.extend_from_slice(encoded.get(..length).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join() {
+        for length in [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+            let bytes: Vec<u8> = (0..length).map(|index| (index * 7) as u8).collect();
+            let mut out = Vec::new();
+            write(&bytes, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{}\"", STANDARD.encode(&bytes)), "{length}");
+        }
+    }
+}

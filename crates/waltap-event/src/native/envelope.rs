@@ -1,0 +1,99 @@
+//! What stands around the rows.
+
+use waltap_pgoutput::{Lsn, PgTime};
+
+use crate::Stamp;
+use crate::json::number::{write_i64, write_u64};
+
+/// What happened, by its letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Read,
+    Create,
+    Update,
+    Delete,
+    Truncate,
+    Message,
+}
+
+impl Operation {
+    fn start(self) -> &'static [u8] {
+        match self {
+            Operation::Read => b"{\"op\":\"r\",\"ts_ms\":",
+            Operation::Create => b"{\"op\":\"c\",\"ts_ms\":",
+            Operation::Update => b"{\"op\":\"u\",\"ts_ms\":",
+            Operation::Delete => b"{\"op\":\"d\",\"ts_ms\":",
+            Operation::Truncate => b"{\"op\":\"t\",\"ts_ms\":",
+            Operation::Message => b"{\"op\":\"m\",\"ts_ms\":",
+        }
+    }
+}
+
+/// Appends everything up to the end of `source`; a field follows, with its comma. `source` is what [`super::table::source`] made.
+pub(super) fn write(operation: Operation, source: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(operation.start());
+    write_i64(unix_millis(stamp.written_at), out);
+    out.push(b',');
+    out.extend_from_slice(source);
+    write_or_null(stamp.txid.map(u64::from), out);
+    out.extend_from_slice(b",\"lsn\":");
+    write_lsn(stamp.lsn, out);
+    out.extend_from_slice(b",\"commit_lsn\":");
+    write_lsn(stamp.commit_lsn, out);
+    out.extend_from_slice(b",\"seq\":");
+    write_or_null(stamp.ordinal, out);
+    out.extend_from_slice(b",\"ts_ms\":");
+    write_i64(unix_millis(stamp.happened_at), out);
+    out.extend_from_slice(match operation {
+        Operation::Read => b",\"snapshot\":true}",
+        _ => b",\"snapshot\":false}",
+    });
+}
+
+fn unix_millis(time: PgTime) -> i64 {
+    time.unix_micros().div_euclid(1_000)
+}
+
+fn write_or_null(number: Option<u64>, out: &mut Vec<u8>) {
+    match number {
+        Some(number) => write_u64(number, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// As PostgreSQL writes it, in quotes.
+fn write_lsn(lsn: Lsn, out: &mut Vec<u8>) {
+    out.push(b'"');
+    write_hex((lsn.0 >> 32) as u32, out);
+    out.push(b'/');
+    write_hex(lsn.0 as u32, out);
+    out.push(b'"');
+}
+
+fn write_hex(number: u32, out: &mut Vec<u8>) {
+    let digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place) & 15) as u8;
+        out.push(if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_written_as_they_are_read() {
+        for lsn in [Lsn(0), Lsn(1), Lsn(0x16_B374_D848), Lsn(0xF_0000_0000), Lsn(u64::MAX)] {
+            let mut out = Vec::new();
+            write_lsn(lsn, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{lsn}\""));
+        }
+    }
+
+    #[test]
+    fn times_before_the_epoch_round_down() {
+        assert_eq!(unix_millis(PgTime::from_unix_micros(-1)), -1);
+        assert_eq!(unix_millis(PgTime::from_unix_micros(1_732_180_000_123_999)), 1_732_180_000_123);
+    }
+}

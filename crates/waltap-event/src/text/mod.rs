@@ -1,0 +1,32 @@
+//! The text forms of PostgreSQL: what its output functions print, taken apart. Nothing here knows JSON.
+
+pub(crate) mod array;
+pub(crate) mod bytea;
+pub(crate) mod date_time;
+pub(crate) mod hstore;
+pub(crate) mod money;
+
+/// Appends the contents of a quoted string without its escapes: what follows a backslash stands for itself.
+pub(crate) fn unescape(quoted: &[u8], out: &mut Vec<u8>) {
+    let mut bytes = quoted.iter();
+    while let Some(byte) = bytes.next() {
+        let literal = if *byte == b'\\' { bytes.next() } else { Some(byte) };
+        out.extend(literal);
+    }
+}
+
+/// How long the quoted string is whose opening quote stands before `text`: up to its closing quote. Also whether there are escapes in it.
+pub(crate) fn quoted_length(text: &[u8]) -> Option<(usize, bool)> {
+    let mut escapes = false;
+    let mut at = 0;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some((at, escapes)),
+            b'\\' => {
+                escapes = true;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+}
