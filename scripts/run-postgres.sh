@@ -9,8 +9,8 @@ scripts/install-postgres.sh
 
 port=${1:-5499}
 [ $# = 0 ] || shift
-major=${WALTAP_PG_MAJOR:-15}
-bin=${WALTAP_PG_BIN:-/usr/lib/postgresql/$major/bin}
+major=${E2E_PG_MAJOR:-15}
+bin=${E2E_PG_BIN:-/usr/lib/postgresql/$major/bin}
 [ -x "$bin/postgres" ] || bin=$PWD/.cache/postgres-$major/bin
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/waltap-pg.XXXXXX")

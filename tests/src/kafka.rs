@@ -50,7 +50,7 @@ pub struct Kafka {
 impl Kafka {
     /// Starts one; returns when it answers. The log is written to the given file.
     pub async fn start(options: KafkaOptions, log: PathBuf) -> Result<Self> {
-        let home = std::env::var_os("WALTAP_KAFKA_HOME").map_or_else(|| repository().join(".cache/kafka"), PathBuf::from);
+        let home = std::env::var_os("E2E_KAFKA_HOME").map_or_else(|| repository().join(".cache/kafka"), PathBuf::from);
         ensure!(home.join("formatted").exists(), "there is no Kafka in {}: run scripts/install-kafka.sh", home.display());
         let folder = TempFolder::new()?;
         copy_folder(&home.join("formatted"), &folder.path().join("data"))?;

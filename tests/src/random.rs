@@ -1,4 +1,4 @@
-//! Random choices that a seed repeats: a test prints its seed, and `WALTAP_TEST_SEED` gives it back.
+//! Random choices that a seed repeats: a test prints its seed, and `E2E_SEED` gives it back.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,9 +14,9 @@ impl Random {
         Random { state: seed }
     }
 
-    /// `WALTAP_TEST_SEED`, or the clock.
+    /// `E2E_SEED`, or the clock.
     pub fn seed() -> u64 {
-        std::env::var("WALTAP_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        std::env::var("E2E_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64 % 1_000_000_007)
         })
     }

@@ -11,12 +11,12 @@ use rustix::process::Signal;
 use crate::postgres::repository;
 use crate::{Failure, Launch, Process, Response, Result, ensure, free_port, get, wait_until};
 
-/// Variables that would change what waltap does.
-const FOREIGN_VARIABLES: [&str; 7] = ["PGPASSWORD", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "RUST_LOG"];
+/// Beginnings of the variables that would change what waltap does.
+const FOREIGN_VARIABLES: [&str; 3] = ["PG", "WALTAP_", "RUST_"];
 
-/// The program: `WALTAP_BIN`, or else cargo builds the debug one, once a process.
+/// The program: `E2E_WALTAP`, or else cargo builds the debug one, once a process.
 pub fn waltap_binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("WALTAP_BIN") {
+    if let Some(path) = std::env::var_os("E2E_WALTAP") {
         return Ok(path.into());
     }
     static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
@@ -95,7 +95,9 @@ impl Waltap {
     fn launch(arguments: &[&str], environment: &[(&str, &str)], folder: &Path, name: &str) -> Result<Launch> {
         let mut launch = Launch::new(waltap_binary()?, folder.join(format!("{name}.log"))).arguments(arguments);
         launch.stdout = Some(folder.join(format!("{name}.out")));
-        launch.environment = FOREIGN_VARIABLES.iter().map(|variable| ((*variable).to_owned(), String::new())).collect();
+        let foreign = std::env::vars_os().filter_map(|(variable, _)| variable.into_string().ok());
+        let foreign = foreign.filter(|variable| FOREIGN_VARIABLES.iter().any(|beginning| variable.starts_with(beginning)));
+        launch.environment = foreign.map(|variable| (variable, String::new())).collect();
         launch.environment.extend(environment.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())));
         Ok(launch)
     }

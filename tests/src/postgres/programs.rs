@@ -16,11 +16,11 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Finds them: `WALTAP_PG_BIN`, Debian's folder of the version, or what `scripts/install-postgres.sh` put in `.cache/`.
+    /// Finds them: `E2E_PG_BIN`, Debian's folder of the version, or what `scripts/install-postgres.sh` put in `.cache/`.
     pub(super) fn find(major: Option<u32>) -> Result<Self> {
         let mut folders = Vec::new();
         if major.is_none() {
-            folders.extend(std::env::var_os("WALTAP_PG_BIN").map(PathBuf::from));
+            folders.extend(std::env::var_os("E2E_PG_BIN").map(PathBuf::from));
         }
         let majors: Vec<u32> =
             major.map_or_else(|| std::iter::once(USUAL_MAJOR).chain((13..=19).rev()).collect(), |major| vec![major]);
@@ -31,7 +31,7 @@ impl Programs {
         let folder = folders.into_iter().find(|folder| folder.join("postgres").exists() && folder.join("initdb").exists());
         let folder = folder.ok_or_else(|| {
             let wanted = major.map_or_else(String::new, |major| format!(" {major}"));
-            Failure::new(format!("no PostgreSQL{wanted} is installed: run scripts/install-postgres.sh, or set WALTAP_PG_BIN"))
+            Failure::new(format!("no PostgreSQL{wanted} is installed: run scripts/install-postgres.sh, or set E2E_PG_BIN"))
         })?;
         Ok(Programs { folder, user: server_user()? })
     }

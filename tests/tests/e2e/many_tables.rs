@@ -1,0 +1,108 @@
+//! Nothing is lost and nothing is out of order, whoever is killed.
+
+use std::time::{Duration, Instant};
+
+use waltap_tests::{Kafka, Postgres, PostgresOptions, Random, Result, Waltap, ensure, oracle, run_within};
+
+use crate::seconds;
+use crate::workload::{Writers, members};
+
+const DATABASES: [&str; 3] = ["shop", "crm", "billing"];
+const TABLES: usize = 40;
+const WRITERS: u64 = 4;
+
+/// Rows in each table before the capture starts, so that some of the kills hit the snapshot.
+const ROWS_BEFORE: u64 = 300;
+
+/// What is done to the three programs while the writers write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Break {
+    KillWaltap,
+    KillKafka,
+    RestartKafka,
+    KillPostgres,
+    RestartPostgres,
+}
+
+/// A minute holds twenty kills of waltap; a shorter run holds fewer, but each kind of break once at least.
+fn plan(duration: Duration, random: &mut Random) -> Vec<(Duration, Break)> {
+    let kills = (duration.as_secs() / 3).clamp(5, 20);
+    let at = |random: &mut Random| duration.mul_f64(random.below(1000) as f64 / 1000.0);
+    let mut plan: Vec<(Duration, Break)> = (0..kills).map(|_| (at(random), Break::KillWaltap)).collect();
+    // The first ones hit the snapshot.
+    for (kill, delay) in plan.iter_mut().zip([250, 600, 1200]) {
+        kill.0 = Duration::from_millis(delay);
+    }
+    for other in [Break::KillKafka, Break::RestartKafka, Break::KillPostgres, Break::RestartPostgres] {
+        plan.push((at(random), other));
+    }
+    plan.sort_by_key(|(at, _)| *at);
+    plan
+}
+
+async fn carry_out(what: Break, waltap: &mut Waltap, kafka: &mut Kafka, postgres: &mut Postgres) -> Result {
+    match what {
+        Break::KillWaltap => {
+            waltap.process().ensure_running()?;
+            waltap.kill().await?;
+            waltap.start_again()
+        }
+        Break::KillKafka => {
+            kafka.kill().await?;
+            kafka.start_again().await
+        }
+        Break::RestartKafka => {
+            kafka.stop().await?;
+            kafka.start_again().await
+        }
+        Break::KillPostgres => {
+            postgres.kill().await?;
+            postgres.start_again().await
+        }
+        Break::RestartPostgres => {
+            postgres.stop_fast().await?;
+            postgres.start_again().await
+        }
+    }
+}
+
+#[test]
+fn forty_tables_are_equal_after_every_kind_of_kill() -> Result {
+    let duration = seconds("E2E_SECONDS", 20);
+    run_within("many_tables", duration * 3 + Duration::from_secs(300), async |kit| {
+        let seed = Random::seed();
+        println!("E2E_SEED={seed}");
+        let mut random = Random::new(seed);
+        let options = PostgresOptions::default().set("deadlock_timeout", "100ms").set("max_connections", "60");
+        let mut postgres = kit.postgres_with(options).await?;
+        let mut kafka = kit.kafka().await?;
+        for database in DATABASES {
+            postgres.create_database(database).await?;
+        }
+        let members = members(&DATABASES, TABLES);
+        for member in &members {
+            member.create(&postgres, ROWS_BEFORE).await?;
+        }
+
+        let writers = Writers::start(postgres.port(), &members, WRITERS, seed);
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", &DATABASES.join(","), "--partitions", "3"])?;
+        let start = Instant::now();
+        for (at, what) in plan(duration, &mut random) {
+            tokio::time::sleep(at.saturating_sub(start.elapsed())).await;
+            println!("{:6.1} s: {what:?}, {} transactions", start.elapsed().as_secs_f64(), writers.committed());
+            carry_out(what, &mut waltap, &mut kafka, &mut postgres).await?;
+        }
+        tokio::time::sleep(duration.saturating_sub(start.elapsed())).await;
+        let report = writers.stop().await?;
+        println!("{report:?}, {} deaths of waltap", waltap.deaths());
+        ensure!(report.committed > 100, "the writers did next to nothing: {report:?}");
+
+        let start = Instant::now();
+        waltap.wait_ready_within(Duration::from_secs(120)).await?;
+        postgres.wait_confirmed(&DATABASES, Duration::from_secs(180)).await?;
+        println!("caught up after {:?}", start.elapsed());
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        oracle::ensure_equal(&postgres, &kafka.topics(), &DATABASES).await?;
+        Ok(())
+    })
+}
