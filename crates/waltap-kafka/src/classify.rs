@@ -62,7 +62,8 @@ pub(crate) fn client_error(code: RDKafkaErrorCode, doing: &str) -> Error {
         RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition => {
             Error::transient(Code::TOPIC, format!("{doing}: the topic is not there"))
         }
-        _ => Error::transient(Code::BROKERS, doing.to_owned()),
+        _ => Error::transient(Code::BROKERS, doing.to_owned())
+            .remedy("check that the brokers are up, that --brokers names them, and that security.protocol fits their listener"),
     };
     error.source(code)
 }

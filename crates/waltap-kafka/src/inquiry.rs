@@ -19,6 +19,9 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 /// How long to wait before asking again when a request failed at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long to read what the connections have to say. rdkafka reads on for that long; in no time at all it would read one thing only.
+const LISTENING: Duration = Duration::from_millis(10);
+
 /// Runs what blocks on a thread made for that.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
@@ -52,7 +55,7 @@ impl Inquiry {
         loop {
             let answer = self.client.client().fetch_metadata(None, patience.min(left(self.deadline)));
             // Log lines and errors of the connections wait in a queue until now.
-            self.client.poll(Duration::ZERO);
+            self.client.poll(LISTENING);
             match answer {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => self.go_on_after(&error)?,
@@ -68,7 +71,7 @@ impl Inquiry {
 
     /// The error that the question ends with when its time is over.
     pub(crate) fn timed_out(&self, code: RDKafkaErrorCode) -> Error {
-        self.client.poll(Duration::ZERO);
+        self.client.poll(LISTENING);
         self.client.context().explain(&self.doing, code)
     }
 

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Error, Kind};
 
 use crate::classify;
-use crate::log_bridge::LogBridge;
+use crate::log_bridge::{self, LogBridge};
 
 /// Keeps the last error of a client's connections, so that a call that timed out can say why.
 #[derive(Debug, Default)]
@@ -44,6 +44,13 @@ fn means_something(code: RDKafkaErrorCode) -> bool {
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // Some causes are only ever logged: a listener with TLS that was spoken to in plain text hangs up, and that is all.
+        if facility == "FAIL" {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.get_or_insert_with(|| {
+                (RDKafkaErrorCode::BrokerTransportFailure, log_bridge::without_thread(message).to_owned())
+            });
+        }
         self.log.log(level, facility, message);
     }
 

@@ -79,7 +79,7 @@ fn is_noise(facility: &str) -> bool {
 }
 
 /// The line without librdkafka's leading `[thrd:localhost:9092/bootstrap]: `.
-fn without_thread(message: &str) -> &str {
+pub(crate) fn without_thread(message: &str) -> &str {
     message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(message, |(_, rest)| rest)
 }
 

@@ -17,6 +17,9 @@ use crate::property::{self, Property};
 /// PostgreSQL can feed us, and small enough for several databases in one process.
 pub const QUEUE_BYTES_DEFAULT: usize = 16 << 20;
 
+/// The smallest queue that makes sense: below this a producer waits for Kafka after every few records.
+const QUEUE_BYTES_MIN: usize = 4 << 10;
+
 /// How long a batch waits for more records: long enough to fill batches at a few thousand records a second, short enough to stay out of
 /// the way of a reader who waits for a commit.
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
@@ -92,6 +95,14 @@ pub struct Settings {
     pub linger: Duration,
     /// How batches are compressed.
     pub compression: Compression,
+    /// The same with a smaller queue: a share of what several producers have together. Never larger than it was.
+    #[must_use]
+    pub fn with_queue_share(mut self, bytes: usize) -> Self {
+        // librdkafka's own bound stays where it is, well behind.
+        self.queue_bytes = self.queue_bytes.min(bytes.max(QUEUE_BYTES_MIN));
+        self
+    }
+
     /// The largest record that is sent, before compression.
     pub message_bytes_max: usize,
     /// The name under which brokers know us.
@@ -127,6 +138,10 @@ impl Options {
     /// Validates what the user chose. Connects to nothing.
     pub fn new(settings: Settings) -> Result<Self> {
         let brokers = checked_brokers(&settings.brokers)?;
+        if settings.queue_bytes < QUEUE_BYTES_MIN {
+            let message = format!("a Kafka queue of {} bytes is too small: at least {QUEUE_BYTES_MIN}", settings.queue_bytes);
+            return Err(Error::configuration(Code::INVALID_VALUE, message));
+        }
         let mut properties = defaults(&settings, &brokers);
         for property in &settings.properties {
             property::check_guarantees(property)?;
@@ -274,7 +289,12 @@ fn checked_brokers(brokers: &str) -> Result<String> {
 fn check_known(property: &Property) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set(property.name(), property.value());
-    config.create_native_config().map(drop).map_err(|error| property_error(&error))
+    config.create_native_config().map(drop).map_err(|error| match error {
+        KafkaError::Nul(_) => {
+            Error::configuration(Code::KAFKA_PROPERTY, format!("the Kafka property {:?} has a zero byte in it", property.name()))
+        }
+        error => property_error(&error),
+    })
 }
 
 /// What a client that cannot be made means: some property is wrong, or does not go with another.

@@ -73,6 +73,9 @@ impl Producer {
         value: Option<&[u8]>,
         opaque: u64,
     ) -> Result<(), SendError> {
+        if self.shared.has_ended() {
+            return Err(SendError::Refused(ended()));
+        }
         let bytes = record_bytes(key, value);
         // Counted before it is sent, so that no report can come first.
         if !self.shared.reserve(bytes, &self.poll_thread) {
@@ -126,6 +129,7 @@ impl Producer {
     pub async fn drain(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         match tokio::time::timeout_at(deadline, self.shared.empty()).await {
+            Ok(()) if self.shared.has_ended() => Err(ended()),
             Ok(()) => Ok(()),
             Err(_) => {
                 let waiting = self.in_flight().records;
@@ -151,6 +155,10 @@ impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").field("in_flight", &self.in_flight()).finish_non_exhaustive()
     }
+}
+
+fn ended() -> Error {
+    Error::transient(Code::PRODUCER_LOST, "the thread that hears of deliveries has ended")
 }
 
 fn record_bytes(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {

@@ -133,11 +133,19 @@ impl Reading {
 
     fn run(mut self, batches: &mpsc::Sender<Batch>) {
         loop {
-            let batch = self.batch(batches);
-            let last = !matches!(&batch, Ok(records) if !records.is_empty());
-            // An empty batch says that the end is reached, or that nobody listens.
-            if (batch.is_err() || !last) && batches.blocking_send(batch).is_err() || last {
-                return;
+            match self.batch(batches) {
+                // The end is reached, or nobody listens any more.
+                Ok(records) if records.is_empty() => return,
+                Ok(records) => {
+                    if batches.blocking_send(Ok(records)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    // If nobody listens, nobody needs to hear of it.
+                    let _ = batches.blocking_send(Err(error));
+                    return;
+                }
             }
         }
     }

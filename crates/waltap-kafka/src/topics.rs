@@ -3,7 +3,7 @@
 mod admin;
 mod offsets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::metadata::Metadata;
@@ -114,8 +114,8 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
     }
     let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
     let metadata = inquiry.metadata()?;
-    let there: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
-    let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(&topic.name.as_str())).collect();
+    let there: BTreeSet<String> = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+    let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(&topic.name)).collect();
     if !missing.is_empty() {
         Admin::start(options, deadline)?.create(&missing)?;
     }
@@ -123,7 +123,7 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
     let ensured = wanted.iter().zip(partitions).map(|(topic, partitions)| EnsuredTopic {
         name: topic.name.clone(),
         partitions,
-        created: missing.iter().any(|missing| missing.name == topic.name),
+        created: !there.contains(&topic.name),
     });
     Ok(ensured.collect())
 }

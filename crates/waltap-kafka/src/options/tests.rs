@@ -71,3 +71,12 @@ fn compressions_read_back() {
     }
     assert_eq!("lzma".parse::<Compression>().unwrap_err().code(), Code::INVALID_VALUE);
 }
+
+#[test]
+fn a_queue_that_holds_nothing_and_a_zero_byte_are_refused() {
+    let error = Options::new(Settings { queue_bytes: 0, ..Settings::default() }).unwrap_err();
+    assert_eq!(error.code(), Code::INVALID_VALUE);
+    let error = with(&[("client.id", "a\0b")]).unwrap_err();
+    assert_eq!(error.code(), Code::KAFKA_PROPERTY);
+    assert!(error.message().contains("client.id"), "{error}");
+}

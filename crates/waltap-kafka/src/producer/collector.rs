@@ -51,6 +51,8 @@ pub(super) struct Shared {
     native_full: AtomicBool,
     /// Set when the producer was dropped: whoever observed it is told nothing more.
     muted: AtomicBool,
+    /// Set when the poll thread has ended: nothing will be reported any more.
+    ended: AtomicBool,
     brokers: watch::Sender<BrokerState>,
     /// At this size the queue takes nothing more.
     queue_bytes: u64,
@@ -66,6 +68,7 @@ impl Shared {
             reported: Notify::new(),
             native_full: AtomicBool::new(false),
             muted: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             brokers: watch::Sender::new(BrokerState::default()),
             queue_bytes,
             space_bytes: queue_bytes - queue_bytes / 4,
@@ -115,7 +118,7 @@ impl Shared {
             // Registered before the look, so that a report in between is not missed.
             let mut reported = std::pin::pin!(self.reported.notified());
             reported.as_mut().enable();
-            if reached(self.in_flight()) {
+            if reached(self.in_flight()) || self.has_ended() {
                 return;
             }
             reported.await;
@@ -124,6 +127,10 @@ impl Shared {
 
     pub(super) fn brokers(&self) -> watch::Receiver<BrokerState> {
         self.brokers.subscribe()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     pub(super) fn mute(&self) {
@@ -156,6 +163,11 @@ impl Collector {
 
     pub(super) fn is_idle(&self) -> bool {
         self.shared.records.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn note_end(&self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.reported.notify_waiters();
     }
 
     /// Hands over what was gathered, and looks how long nothing came.

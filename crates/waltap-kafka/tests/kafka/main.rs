@@ -1,5 +1,8 @@
 //! The crate against a real Kafka, and against librdkafka's mock where a fault has to be made.
 
+// A test that cannot go on says so by stopping.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod broker;
 mod outage;
 mod probing;

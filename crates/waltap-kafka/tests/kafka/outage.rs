@@ -8,7 +8,7 @@ use waltap_error::{Code, Kind};
 use waltap_kafka::{Producer, SendError};
 
 use crate::recorder::Recorder;
-use crate::{PATIENCE, options_with};
+use crate::{PATIENCE, broker, options_with};
 
 /// Nothing listens there: port 1 is nobody's.
 const NOBODY: &str = "127.0.0.1:1";
@@ -131,4 +131,39 @@ async fn a_refusal_for_good_ends_the_producer_and_nothing_behind_it_is_confirmed
         assert!(recorded.confirmed.is_empty());
     });
     assert!(matches!(producer.send("t", None, None, Some(b"x"), 11), Err(SendError::Refused(_))));
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_ends_the_producer_and_not_in_silence() {
+    struct Panics;
+    impl waltap_kafka::DeliveryObserver for Panics {
+        fn confirmed(&mut self, _: &[(u64, u64)]) {
+            panic!("this panic is part of the test");
+        }
+        fn failed(&mut self, _: u64, _: waltap_error::Error) {}
+    }
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("t", 1, 1).unwrap();
+    let producer = Producer::start(&options_with(&mock.bootstrap_servers(), &[]), Panics).unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    assert_eq!(producer.drain(PATIENCE).await.unwrap_err().code(), Code::PRODUCER_LOST);
+    let Err(SendError::Refused(error)) = producer.send("t", None, None, Some(b"x"), 1) else { panic!("it was taken") };
+    assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::PRODUCER_LOST));
+}
+
+#[tokio::test]
+async fn credentials_refused_while_running_are_told_as_configuration() {
+    let properties = [
+        ("security.protocol", "sasl_plaintext"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", broker::USER),
+        ("sasl.password", "wrong-password"),
+    ];
+    let producer = Producer::start(&options_with(&broker::sasl_brokers(), &properties), Recorder::default()).unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    let mut brokers = producer.brokers();
+    let refused = brokers.wait_for(|state| state.last_error.as_ref().is_some_and(|error| error.kind() == Kind::Configuration));
+    let state = tokio::time::timeout(PATIENCE, refused).await.unwrap().unwrap().clone();
+    assert_eq!(state.last_error.unwrap().code(), Code::KAFKA_AUTHENTICATION);
+    assert_eq!(producer.in_flight().records, 1, "it still waits");
 }

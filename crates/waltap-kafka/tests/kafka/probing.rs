@@ -62,3 +62,13 @@ async fn a_certificate_is_verified() {
     assert_eq!((error.kind(), error.code()), (Kind::Configuration, Code::BROKERS), "{error:?}");
     assert!(error.remedy_text().unwrap().contains("ssl.ca.location"));
 }
+
+#[tokio::test]
+async fn a_listener_of_another_protocol_is_hinted_at() {
+    let (brokers, _) = broker::tls_brokers();
+    probe(&options_with(&broker::brokers(), &[]), PATIENCE).await.unwrap();
+    let error = probe(&options_with(&brokers, &[]), Duration::from_secs(2)).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::BROKERS));
+    assert!(error.report().contains("Disconnected"), "{}", error.report());
+    assert!(error.remedy_text().unwrap().contains("security.protocol"));
+}
