@@ -3,12 +3,26 @@
 //! [`Capture::new`] takes validated [`Options`]; [`Capture::run`] works until it is told to stop or cannot go on; [`Handle`]s, cheap to
 //! clone, show meanwhile what goes on.
 
+mod belongings;
+mod board;
+mod capture;
+mod event_error;
+mod metrics;
 mod naming;
 mod options;
+mod preflight;
+mod progress;
 mod selection;
+mod sink;
+mod snapshot;
 mod status;
+mod supervisor;
+mod tap;
 
+pub use belongings::{Belongings, belongings, remove};
+pub use capture::{Capture, Handle};
 pub use naming::TopicTemplate;
 pub use options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
+pub use preflight::{check_sink, check_source};
 pub use selection::{DatabaseSelection, KeyChoice, TablePattern, TableSelection};
 pub use status::{CaptureStatus, TapState, TapStatus};

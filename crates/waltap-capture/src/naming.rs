@@ -24,10 +24,7 @@ enum Part {
 impl Default for TopicTemplate {
     fn default() -> Self {
         let dot = || Part::Literal(".".to_owned());
-        TopicTemplate {
-            text: Self::DEFAULT.to_owned(),
-            parts: vec![Part::Database, dot(), Part::Schema, dot(), Part::Table],
-        }
+        TopicTemplate { text: Self::DEFAULT.to_owned(), parts: vec![Part::Database, dot(), Part::Schema, dot(), Part::Table] }
     }
 }
 
@@ -81,7 +78,7 @@ impl TopicTemplate {
                 Part::Table => table,
             });
         }
-        legal_topic_name(&name)
+        Ok(legal_topic_name(&name)?.into_owned())
     }
 }
 

@@ -15,7 +15,8 @@ enum NamePattern {
 impl NamePattern {
     fn parse(text: &str, whole: &str) -> Result<Self> {
         if let Some(quoted) = text.strip_prefix('"') {
-            let name = quoted.strip_suffix('"').filter(|_| text.len() > 1).ok_or_else(|| invalid(whole, "a quote is not closed"))?;
+            let name =
+                quoted.strip_suffix('"').filter(|_| text.len() > 1).ok_or_else(|| invalid(whole, "a quote is not closed"))?;
             return Ok(NamePattern::Exact(name.replace("\"\"", "\"")));
         }
         if text.is_empty() {
@@ -77,7 +78,11 @@ impl TablePattern {
             [schema, table] => (schema, table),
             _ => return Err(invalid(text, "it has more than one dot outside quotes")),
         };
-        Ok(TablePattern { text: text.to_owned(), schema: NamePattern::parse(schema, text)?, table: NamePattern::parse(table, text)? })
+        Ok(TablePattern {
+            text: text.to_owned(),
+            schema: NamePattern::parse(schema, text)?,
+            table: NamePattern::parse(table, text)?,
+        })
     }
 
     /// The pattern as it was written.
@@ -159,7 +164,10 @@ impl KeyChoice {
     /// Reads `schema.table=column,column`; the table may be a pattern, columns may be quoted.
     pub fn parse(text: &str) -> Result<Self> {
         let [tables, columns] = split_outside_quotes(text, '=')[..] else {
-            return Err(Error::configuration(Code::INVALID_VALUE, format!("the key `{text}` is not of the form schema.table=column,column")));
+            return Err(Error::configuration(
+                Code::INVALID_VALUE,
+                format!("the key `{text}` is not of the form schema.table=column,column"),
+            ));
         };
         let columns = split_outside_quotes(columns, ',')
             .into_iter()

@@ -24,6 +24,8 @@ pub enum TapState {
     /// Connecting, checking, making the publication and the slot.
     #[default]
     Starting,
+    /// No table is wanted here so far; looking for one.
+    Idle,
     /// Reading existing rows.
     Snapshot,
     /// Sending changes as they come.
@@ -38,8 +40,9 @@ pub enum TapState {
 
 impl TapState {
     /// Every state, for metrics that show one series a state.
-    pub const ALL: [TapState; 6] = [
+    pub const ALL: [TapState; 7] = [
         TapState::Starting,
+        TapState::Idle,
         TapState::Snapshot,
         TapState::Streaming,
         TapState::Waiting,
@@ -51,6 +54,7 @@ impl TapState {
     pub fn as_str(self) -> &'static str {
         match self {
             TapState::Starting => "starting",
+            TapState::Idle => "idle",
             TapState::Snapshot => "snapshot",
             TapState::Streaming => "streaming",
             TapState::Waiting => "waiting",

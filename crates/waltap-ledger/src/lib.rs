@@ -25,7 +25,7 @@ impl Durable {
     }
 }
 
-/// Names a group of events. Ids ascend in the order in which groups were opened and are never used again.
+/// Names a group of events. An id is not given again while anything may still be confirmed under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(u64);
 
@@ -127,6 +127,7 @@ impl Ledger {
             return Err(Imbalance { group: id, what: "it was ended twice" });
         }
         group.state = State::Ends(end);
+        self.merge_last();
         self.advance();
         Ok(())
     }
@@ -139,16 +140,6 @@ impl Ledger {
             None => self.durable.0 = self.durable.0.max(wal_end),
             Some(Group { state: State::Ends(end), .. }) => *end = (*end).max(wal_end),
             Some(Group { state: State::Open, .. }) => {}
-        }
-    }
-
-    /// Whether every event of the group, which must have ended, is confirmed.
-    pub fn is_confirmed(&self, id: GroupId) -> bool {
-        match id.0.checked_sub(self.oldest) {
-            None => true,
-            Some(index) => {
-                self.groups.get(index as usize).is_some_and(|group| group.state != State::Open && group.unconfirmed == 0)
-            }
         }
     }
 
@@ -171,6 +162,18 @@ impl Ledger {
         let unknown = Imbalance { group: id, what: "it is over, or was never opened" };
         let index = id.0.checked_sub(self.oldest).ok_or(unknown.clone())?;
         self.groups.get_mut(index as usize).ok_or(unknown)
+    }
+
+    /// Folds the last group into the one before it when all of its own events are confirmed: both end where it ends. So a long row of
+    /// transactions that the filters emptied, behind one that waits for Kafka, takes no memory.
+    fn merge_last(&mut self) {
+        let Some(Group { state: State::Ends(last_end), unconfirmed: 0 }) = self.groups.back() else { return };
+        let last_end = *last_end;
+        let before = self.groups.len().checked_sub(2).and_then(|index| self.groups.get_mut(index));
+        if let Some(Group { state: State::Ends(end), .. }) = before {
+            *end = (*end).max(last_end);
+            self.groups.pop_back();
+        }
     }
 
     fn advance(&mut self) {

@@ -1,0 +1,76 @@
+//! What captures leave on the two systems: slots, publications and progress. Listed, and removed when a capture is given up.
+
+use std::time::Duration;
+
+use waltap_error::Result;
+use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, ProgressTopic};
+use waltap_postgres::Source;
+use waltap_postgres::catalog::databases;
+use waltap_postgres::slot::{
+    OwnPublication, SlotState, drop_publication, drop_slot, own_publications, own_slots, publication_names, slot_name,
+};
+
+use crate::progress::forget;
+
+/// How long a slot that is still read may take to become free: a capture that was just stopped.
+const SLOT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long Kafka may take to answer.
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Slots and publications on a server whose names begin as waltap's do.
+#[derive(Clone, Debug, Default)]
+pub struct Belongings {
+    /// The slots, of all databases.
+    pub slots: Vec<SlotState>,
+    /// The publications, with the database of each.
+    pub publications: Vec<(String, OwnPublication)>,
+}
+
+impl Belongings {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.publications.is_empty()
+    }
+}
+
+/// What captures left on a server: of one capture by its name, or of all. Databases that the role may not connect to are passed over.
+pub async fn belongings(source: &Source, capture: Option<&str>) -> Result<Belongings> {
+    let sql = source.sql(source.maintenance_database()).await?;
+    let databases: Vec<String> =
+        databases(&sql).await?.into_iter().filter(|database| database.may_connect).map(|database| database.name).collect();
+    let mut slots = own_slots(&sql).await?;
+    if let Some(capture) = capture {
+        let names: Vec<String> = databases.iter().map(|database| slot_name(capture, database)).collect();
+        slots.retain(|slot| names.contains(&slot.name));
+    }
+    let wanted = capture.map(publication_names);
+    let mut publications = Vec::new();
+    for database in databases {
+        let found = own_publications(&*source.sql(&database).await?).await?;
+        let of_capture =
+            |publication: &OwnPublication| wanted.as_ref().is_none_or(|names| names.both().contains(&publication.name.as_str()));
+        publications.extend(found.into_iter().filter(of_capture).map(|publication| (database.clone(), publication)));
+    }
+    Ok(Belongings { slots, publications })
+}
+
+/// Removes what `belongings` found, and the progress of the capture where Kafka is given. A later capture of that name begins anew.
+///
+/// Slots go first: they are what fills the server's disk. Progress goes last, so that a removal that was cut off is seen as a loss of the
+/// slot, not as a first start.
+pub async fn remove(source: &Source, kafka: Option<&waltap_kafka::Options>, capture: &str, found: &Belongings) -> Result<()> {
+    for slot in &found.slots {
+        let database = slot.database.as_deref().unwrap_or(source.maintenance_database());
+        drop_slot(&*source.sql(database).await?, &slot.name, SLOT_PATIENCE).await?;
+    }
+    for (database, publication) in &found.publications {
+        drop_publication(&*source.sql(database).await?, &publication.name).await?;
+    }
+    if let Some(kafka) = kafka {
+        // One replica is enough to open a topic that is there; a missing one is made, and is empty.
+        let topic = ProgressTopic::open(kafka, PROGRESS_TOPIC_DEFAULT, -1, KAFKA_TIMEOUT).await?;
+        forget(&topic, capture).await?;
+    }
+    Ok(())
+}

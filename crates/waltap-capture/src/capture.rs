@@ -1,0 +1,99 @@
+//! A capture as its user sees it: made, run, watched.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use waltap_error::Result;
+
+use crate::board::Board;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::status::{CaptureStatus, TapState};
+use crate::supervisor;
+
+/// A capture that is about to run.
+#[derive(Debug)]
+pub struct Capture {
+    options: Options,
+    handle: Handle,
+}
+
+impl Capture {
+    /// A capture with these options. Nothing happens before [`Capture::run`].
+    pub fn new(options: Options) -> Self {
+        let handle = Handle(Arc::new(Watched {
+            capture: options.name.clone(),
+            source: options.source.to_string(),
+            boards: Mutex::default(),
+            metrics: Metrics::new(),
+        }));
+        Capture { options, handle }
+    }
+
+    /// Shows what goes on, from before the start to after the end.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until `shutdown` turns true, or the work is done (`--snapshot only`), or no tap can go on.
+    ///
+    /// A tap that fails does not end the others. When none is left that can work, the first failure is the error. A stop drains: it waits a
+    /// few seconds for what is in flight, acknowledges, and says goodbye to the server.
+    pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<()> {
+        supervisor::run(self.options, self.handle, shutdown).await
+    }
+}
+
+/// A view on a capture. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    capture: String,
+    source: String,
+    boards: Mutex<Vec<Arc<Board>>>,
+    metrics: Metrics,
+}
+
+impl Handle {
+    pub(crate) fn add(&self, board: Arc<Board>) {
+        self.0.boards.lock().unwrap_or_else(PoisonError::into_inner).push(board);
+    }
+
+    pub(crate) fn boards(&self) -> Vec<Arc<Board>> {
+        self.0.boards.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn metrics_handle(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Where each tap stands.
+    pub fn status(&self) -> CaptureStatus {
+        let mut taps: Vec<_> = self.boards().iter().map(|board| board.status()).collect();
+        taps.sort_by(|a, b| a.database.cmp(&b.database));
+        CaptureStatus {
+            capture: self.0.capture.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: self.0.source.clone(),
+            ready: self.is_ready(),
+            taps,
+        }
+    }
+
+    /// All metrics, as OpenMetrics text.
+    pub fn metrics(&self) -> String {
+        self.0.metrics.text(&self.boards())
+    }
+
+    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table, and Kafka answers.
+    pub fn is_ready(&self) -> bool {
+        let boards = self.boards();
+        let works = |board: &Arc<Board>| {
+            let facts = board.facts();
+            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) && facts.waiting_for.is_none()
+        };
+        !boards.is_empty() && boards.iter().all(works)
+    }
+}

@@ -1,0 +1,195 @@
+//! The metrics that a capture exports, in OpenMetrics text. Their names are an interface: dashboards and alarms depend on them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::board::Board;
+use crate::status::TapState;
+
+/// Labels of what is counted for each table.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TableLabels {
+    database: String,
+    schema: String,
+    table: String,
+    op: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TapLabels {
+    database: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabels {
+    database: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ErrorLabels {
+    database: String,
+    kind: &'static str,
+}
+
+type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// Every metric of a capture.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Mutex<Registry>,
+    events: Family<TableLabels, Counter>,
+    bytes: Family<TableLabels, Counter>,
+    state: Family<StateLabels, Gauge>,
+    received_lsn: Family<TapLabels, Gauge>,
+    confirmed_lsn: Family<TapLabels, Gauge>,
+    server_lsn: Family<TapLabels, Gauge>,
+    lag_bytes: Family<TapLabels, Gauge>,
+    lag_seconds: Family<TapLabels, FloatGauge>,
+    retained_wal: Family<TapLabels, Gauge>,
+    slot_lost: Family<TapLabels, Gauge>,
+    in_flight_bytes: Family<TapLabels, Gauge>,
+    reconnects: Family<TapLabels, Gauge>,
+    errors: Family<ErrorLabels, Gauge>,
+    tables: Family<TapLabels, Gauge>,
+    snapshot_rows: Family<TapLabels, Gauge>,
+    snapshot_rows_expected: Family<TapLabels, Gauge>,
+}
+
+/// What is counted of one table and operation.
+#[derive(Clone, Debug)]
+pub(crate) struct OpCounters {
+    events: Counter,
+    bytes: Counter,
+}
+
+impl OpCounters {
+    /// Counts what a batch held. Not for each row.
+    pub(crate) fn add(&self, events: u64, bytes: u64) {
+        self.events.inc_by(events);
+        self.bytes.inc_by(bytes);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("waltap");
+        macro_rules! family {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                family
+            }};
+            ($name:literal, $help:literal, $unit:expr) => {{
+                let family = Family::default();
+                registry.register_with_unit($name, $help, $unit, family.clone());
+                family
+            }};
+        }
+        let inner = Inner {
+            events: family!("events", "Events handed to the sink, by table and operation"),
+            bytes: family!("events", "Bytes of keys and values handed to the sink, by table and operation", Unit::Bytes),
+            state: family!("tap_state", "1 for the state in which the tap is, 0 for the others"),
+            received_lsn: family!("received_lsn", "End of the log received"),
+            confirmed_lsn: family!("confirmed_lsn", "Place in the log up to which the sink has confirmed everything"),
+            server_lsn: family!("server_lsn", "End of the server's log, as the server last said"),
+            lag_bytes: family!("lag", "Log between the confirmed place and the server's end", Unit::Bytes),
+            lag_seconds: family!("lag", "Age of the oldest committed transaction that is not confirmed", Unit::Seconds),
+            retained_wal: family!("slot_retained_wal", "Log that the server keeps for the slot", Unit::Bytes),
+            slot_lost: family!("slot_wal_lost", "1 when the server's wal_status of the slot is lost or unreserved"),
+            in_flight_bytes: family!("in_flight", "Handed to Kafka and not confirmed", Unit::Bytes),
+            reconnects: family!("reconnects", "How often the tap had to begin again"),
+            errors: family!("errors", "Errors met, by kind: transient, configuration, data"),
+            tables: family!("tables", "Tables captured"),
+            snapshot_rows: family!("snapshot_rows", "Rows of the snapshot sent"),
+            snapshot_rows_expected: family!("snapshot_rows_expected", "Rows that the snapshot is expected to have, by estimate"),
+            registry: Mutex::new(registry),
+        };
+        Metrics(Arc::new(inner))
+    }
+
+    /// The counters of a table and operation, to be kept by who counts.
+    pub(crate) fn op(&self, database: &str, schema: &str, table: &str, op: &'static str) -> OpCounters {
+        let labels = TableLabels { database: database.to_owned(), schema: schema.to_owned(), table: table.to_owned(), op };
+        OpCounters { events: self.0.events.get_or_create_owned(&labels), bytes: self.0.bytes.get_or_create_owned(&labels) }
+    }
+
+    /// The text of all metrics, with the gauges as the boards show them now.
+    pub(crate) fn text(&self, boards: &[Arc<Board>]) -> String {
+        for board in boards {
+            self.show(board);
+        }
+        let mut text = String::new();
+        let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+
+    fn show(&self, board: &Board) {
+        let labels = TapLabels { database: board.database().to_owned() };
+        let status = board.status();
+        let facts = board.facts();
+        let set = |family: &Family<TapLabels, Gauge>, value: u64| {
+            // Gauges are signed 64-bit; no place in a log comes near their end.
+            family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        for state in TapState::ALL {
+            let labels = StateLabels { database: labels.database.clone(), state: state.as_str() };
+            self.0.state.get_or_create(&labels).set(i64::from(state == facts.state));
+        }
+        for (kind, count) in ["transient", "configuration", "data"].into_iter().zip(facts.errors) {
+            let labels = ErrorLabels { database: labels.database.clone(), kind };
+            self.0.errors.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        set(&self.0.received_lsn, facts.received.0);
+        set(&self.0.confirmed_lsn, facts.confirmed.0);
+        set(&self.0.server_lsn, facts.server.0);
+        set(&self.0.lag_bytes, status.lag_bytes);
+        self.0.lag_seconds.get_or_create(&labels).set(status.lag_seconds);
+        if let Some(bytes) = facts.retained_wal_bytes {
+            set(&self.0.retained_wal, bytes);
+        }
+        if let Some(wal_status) = &facts.wal_status {
+            set(&self.0.slot_lost, u64::from(matches!(wal_status.as_str(), "lost" | "unreserved")));
+        }
+        set(&self.0.in_flight_bytes, facts.in_flight_bytes);
+        set(&self.0.reconnects, facts.reconnects);
+        set(&self.0.tables, facts.tables as u64);
+        set(&self.0.snapshot_rows, facts.snapshot_rows);
+        set(&self.0.snapshot_rows_expected, facts.snapshot_rows_expected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_and_gauges_are_in_the_text() {
+        let metrics = Metrics::new();
+        metrics.op("shop", "public", "orders", "c").add(3, 120);
+        let board = Arc::new(Board::new("shop", "waltap_shop"));
+        board.set_state(TapState::Streaming);
+        board.facts().retained_wal_bytes = Some(42);
+        let text = metrics.text(&[board]);
+        for line in [
+            r#"waltap_events_total{database="shop",schema="public",table="orders",op="c"} 3"#,
+            r#"waltap_events_bytes_total{database="shop",schema="public",table="orders",op="c"} 120"#,
+            r#"waltap_tap_state{database="shop",state="streaming"} 1"#,
+            r#"waltap_tap_state{database="shop",state="failed"} 0"#,
+            r#"waltap_slot_retained_wal_bytes{database="shop"} 42"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Progress: what must survive a crash and is not in the slot.
+//!
+//! Kept in a compacted Kafka topic, beside the data, as JSON records. For each tap there is one `slot` record (which slot, of which
+//! server, and up to where waltap has told it to forget) and one `table` record for each table whose snapshot was begun or done. The
+//! stdout sink keeps nothing: its slot goes with the session.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use waltap_error::{Code, Error, Result};
+use waltap_kafka::ProgressTopic;
+use waltap_pgoutput::Lsn;
+
+/// What is known of a tap's slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SlotRecord {
+    /// The server's own number (`IDENTIFY_SYSTEM`).
+    pub(crate) system_id: String,
+    /// The slot's name.
+    pub(crate) slot: String,
+    /// Up to where the server may have been told to forget. `None` while the slot is being made: then nothing was read from it.
+    ///
+    /// Written before the server is told, so a slot that is further was moved by somebody else.
+    #[serde(with = "optional_lsn")]
+    pub(crate) acknowledged: Option<Lsn>,
+}
+
+/// How far a table's snapshot is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TableRecord {
+    /// For people who read the topic; the table is known by its OID.
+    pub(crate) schema: String,
+    /// As `schema`.
+    pub(crate) table: String,
+    pub(crate) state: TableState,
+    /// The snapshot's LSN: changes that committed before it are in the snapshot.
+    #[serde(with = "lsn")]
+    pub(crate) since: Lsn,
+    /// Set when the table is no longer captured, because it was dropped or the choice of tables has changed: where the log ended when that
+    /// was noticed. Its changes up to here are still sent; chosen again later, it is read again.
+    #[serde(with = "optional_lsn", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<Lsn>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TableState {
+    /// Rows may have been sent, perhaps not all.
+    Reading,
+    /// Every row is confirmed.
+    Done,
+}
+
+/// The progress of one tap.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    store: Store,
+    /// `None`: this capture never had a slot here.
+    pub(crate) slot: Option<SlotRecord>,
+    tables: HashMap<u32, TableRecord>,
+}
+
+/// Where a tap's records are kept, and under which keys. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    topic: Option<Arc<ProgressTopic>>,
+    prefix: String,
+}
+
+impl Store {
+    pub(crate) fn new(topic: Option<Arc<ProgressTopic>>, capture: &str, database: &str) -> Self {
+        Store { topic, prefix: prefix(capture, database) }
+    }
+
+    pub(crate) async fn write_slot(&self, record: &SlotRecord) -> Result<()> {
+        self.write(vec![(self.slot_key(), Some(json(record)?))]).await
+    }
+
+    fn slot_key(&self) -> String {
+        format!("{}slot", self.prefix)
+    }
+
+    fn table_key(&self, oid: u32) -> String {
+        format!("{}table/{oid}", self.prefix)
+    }
+
+    async fn write(&self, records: Vec<(String, Option<Vec<u8>>)>) -> Result<()> {
+        match &self.topic {
+            Some(topic) if !records.is_empty() => {
+                let entries: Vec<(&[u8], Option<&[u8]>)> =
+                    records.iter().map(|(key, value)| (key.as_bytes(), value.as_deref())).collect();
+                topic.write(&entries).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Deletes every record of a capture.
+pub(crate) async fn forget(topic: &ProgressTopic, capture: &str) -> Result<()> {
+    let records = topic.load(capture_prefix(capture).as_bytes()).await?;
+    let entries: Vec<(&[u8], Option<&[u8]>)> = records.keys().map(|key| (key.as_slice(), None)).collect();
+    topic.write(&entries).await
+}
+
+/// The start of every key of a capture's records.
+fn capture_prefix(capture: &str) -> String {
+    format!("{capture}/")
+}
+
+/// The start of every key of a tap's records. A database's name may hold a slash, a capture's may not.
+fn prefix(capture: &str, database: &str) -> String {
+    format!("{}{}/", capture_prefix(capture), database.replace('%', "%25").replace('/', "%2F"))
+}
+
+fn json(record: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(record)
+        .map_err(|error| Error::configuration(Code::INTERNAL, "writing a progress record as JSON").source(error))
+}
+
+fn parse<'a, T: Deserialize<'a>>(key: &str, value: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(value).map_err(|error| {
+        Error::configuration(
+            Code::PROGRESS,
+            format!("the progress record {key} is not one that this version of waltap understands"),
+        )
+        .remedy("use the version that wrote it; or start anew: `waltap slots drop`, then capture again with a snapshot")
+        .source(error)
+    })
+}
+
+impl Progress {
+    /// Reads what earlier runs left.
+    pub(crate) async fn load(store: Store) -> Result<Self> {
+        let records = match &store.topic {
+            Some(topic) => topic.load(store.prefix.as_bytes()).await?,
+            None => BTreeMap::new(),
+        };
+        let mut progress = Progress { store, slot: None, tables: HashMap::new() };
+        for (key, value) in &records {
+            let key = String::from_utf8_lossy(key);
+            let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();
+            if rest == "slot" {
+                progress.slot = Some(parse(&key, value)?);
+            } else if let Some(oid) = rest.strip_prefix("table/").and_then(|oid| oid.parse().ok()) {
+                progress.tables.insert(oid, parse(&key, value)?);
+            }
+        }
+        Ok(progress)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known of a table's snapshot; `None` when it was not begun.
+    pub(crate) fn table(&self, oid: u32) -> Option<&TableRecord> {
+        self.tables.get(&oid)
+    }
+
+    pub(crate) async fn set_slot(&mut self, record: SlotRecord) -> Result<()> {
+        self.store.write_slot(&record).await?;
+        self.slot = Some(record);
+        Ok(())
+    }
+
+    /// Records tables, all of them or none. Returns when Kafka has confirmed.
+    pub(crate) async fn set_tables(&mut self, records: Vec<(u32, TableRecord)>) -> Result<()> {
+        let mut written = Vec::with_capacity(records.len());
+        for (oid, record) in &records {
+            written.push((self.store.table_key(*oid), Some(json(record)?)));
+        }
+        self.store.write(written).await?;
+        self.tables.extend(records);
+        Ok(())
+    }
+
+    /// Notes which tables are captured now, when the server's log ends at `server`. Tables that are captured no more are marked, and forgotten
+    /// once the slot (`confirmed`) is past their last change, so that the topic does not grow with every table that ever was.
+    pub(crate) async fn keep(&mut self, captured: impl Fn(u32) -> bool, server: Lsn, confirmed: Lsn) -> Result<()> {
+        let mut written = Vec::new();
+        for (oid, record) in &mut self.tables {
+            match record.left {
+                Some(left) if left < confirmed && !captured(*oid) => written.push((*oid, None)),
+                None if !captured(*oid) => {
+                    record.left = Some(server);
+                    written.push((*oid, Some(json(record)?)));
+                }
+                _ => {}
+            }
+        }
+        self.tables.retain(|oid, _| !written.iter().any(|(gone, value)| gone == oid && value.is_none()));
+        self.store.write(written.into_iter().map(|(oid, value)| (self.store.table_key(oid), value)).collect()).await
+    }
+}
+
+/// LSNs in records are written as PostgreSQL writes them, so that a person can read the topic.
+mod lsn {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use waltap_pgoutput::Lsn;
+
+    pub(super) fn serialize<S: Serializer>(lsn: &Lsn, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(lsn)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Lsn, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+mod optional_lsn {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use waltap_pgoutput::Lsn;
+
+    pub(super) fn serialize<S: Serializer>(lsn: &Option<Lsn>, serializer: S) -> Result<S::Ok, S::Error> {
+        match lsn {
+            Some(lsn) => serializer.collect_str(lsn),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Option<Lsn>, D::Error> {
+        Option::<String>::deserialize(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_back() {
+        let slot = SlotRecord { system_id: "7".to_owned(), slot: "s".to_owned(), acknowledged: Some(Lsn(0x1_0000_0010)) };
+        let text = json(&slot).unwrap();
+        assert_eq!(std::str::from_utf8(&text).unwrap(), r#"{"system_id":"7","slot":"s","acknowledged":"1/10"}"#);
+        assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), slot);
+        let creating = SlotRecord { acknowledged: None, ..slot };
+        assert_eq!(parse::<SlotRecord>("k", &json(&creating).unwrap()).unwrap(), creating);
+        assert_eq!(parse::<SlotRecord>("k", b"{}").unwrap_err().code(), Code::PROGRESS);
+    }
+
+    #[tokio::test]
+    async fn a_table_that_left_is_kept_until_the_slot_is_past_it() {
+        let mut progress = Progress::load(Store::new(None, "waltap", "shop")).await.unwrap();
+        let record = TableRecord {
+            schema: "public".to_owned(),
+            table: "orders".to_owned(),
+            state: TableState::Done,
+            since: Lsn(10),
+            left: None,
+        };
+        progress.set_tables(vec![(5, record)]).await.unwrap();
+        progress.keep(|_| false, Lsn(100), Lsn(50)).await.unwrap();
+        assert_eq!(progress.table(5).unwrap().left, Some(Lsn(100)));
+        progress.keep(|_| false, Lsn(200), Lsn(100)).await.unwrap();
+        assert_eq!(progress.table(5).unwrap().left, Some(Lsn(100)));
+        progress.keep(|_| false, Lsn(200), Lsn(101)).await.unwrap();
+        assert!(progress.table(5).is_none());
+    }
+
+    #[test]
+    fn databases_do_not_share_keys() {
+        assert_eq!(prefix("waltap", "a/b"), "waltap/a%2Fb/");
+        assert_ne!(prefix("waltap", "a/b"), prefix("waltap", "a%2Fb"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a tap's records go: Kafka, or standard output.
+
+mod outgoing;
+mod output;
+mod reports;
+
+use waltap_error::{Error, Result};
+use waltap_kafka::{Producer, SendError};
+
+pub(crate) use outgoing::{Outgoing, Staged};
+pub(crate) use output::{Output, OutputSink};
+pub(crate) use reports::{Account, Reports, TableCount};
+
+/// A topic that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) partitions: i32,
+}
+
+/// A record on its way, borrowed from who made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) topic: &'a str,
+    /// `None`: the key chooses.
+    pub(crate) partition: Option<i32>,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) account: Account,
+}
+
+/// Why a record was not taken.
+pub(crate) enum NotTaken {
+    /// There is no room: wait in [`Sink::space`], then offer it again.
+    Full,
+    /// It cannot be delivered.
+    Refused(Error),
+}
+
+/// The sink of one tap. May be used from several tasks at once; records of one task keep their order.
+pub(crate) enum Sink {
+    Kafka(Producer),
+    Output(OutputSink),
+}
+
+impl Sink {
+    /// Offers a record. Never blocks.
+    pub(crate) fn offer(&self, record: Record<'_>) -> Result<(), NotTaken> {
+        match self {
+            Sink::Kafka(producer) => producer
+                .send(record.topic, record.partition, record.key, record.value, record.account.to_opaque())
+                .map_err(|error| match error {
+                    SendError::Full => NotTaken::Full,
+                    SendError::Refused(error) => NotTaken::Refused(error),
+                }),
+            Sink::Output(output) => output.offer(record).map_err(|_full| NotTaken::Full),
+        }
+    }
+
+    /// Waits until there is room again.
+    pub(crate) async fn space(&self) -> Result<()> {
+        match self {
+            Sink::Kafka(producer) => {
+                producer.space().await;
+                Ok(())
+            }
+            Sink::Output(output) => output.flush().await,
+        }
+    }
+
+    /// Ends a batch: nothing of it is held back for company.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        match self {
+            // librdkafka's linger does it.
+            Sink::Kafka(_) => Ok(()),
+            Sink::Output(output) => output.flush().await,
+        }
+    }
+
+    pub(crate) fn in_flight_bytes(&self) -> u64 {
+        match self {
+            Sink::Kafka(producer) => producer.in_flight().bytes,
+            Sink::Output(_) => 0,
+        }
+    }
+
+    /// What the sink waits for, in words, when nothing gets through.
+    pub(crate) fn waiting_for(&self) -> Option<String> {
+        let Sink::Kafka(producer) = self else { return None };
+        let brokers = producer.brokers();
+        let state = brokers.borrow();
+        let since = state.waiting_since()?.elapsed().as_secs();
+        let cause = state.last_error.as_ref().map(|error| error.report());
+        Some(format!("waiting for Kafka for {since} s: {}", cause.as_deref().unwrap_or("no record is confirmed")))
+    }
+}

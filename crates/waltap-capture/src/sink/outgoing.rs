@@ -1,0 +1,103 @@
+//! From an encoder, which cannot wait, to a sink, which may be full.
+
+use std::collections::VecDeque;
+
+use waltap_error::{Error, Result};
+use waltap_event::RecordSink;
+
+use super::{Account, NotTaken, Record, Sink, Topic};
+
+/// Records that found the sink full. Not more than those of one event: whoever writes events empties it before the next.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    records: VecDeque<OwnedRecord>,
+}
+
+#[derive(Debug)]
+struct OwnedRecord {
+    topic: String,
+    partition: Option<i32>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    account: Account,
+}
+
+impl OwnedRecord {
+    fn borrow(&self) -> Record<'_> {
+        Record {
+            topic: &self.topic,
+            partition: self.partition,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            account: self.account,
+        }
+    }
+}
+
+impl Staged {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Hands over what is staged, waiting for room as long as it takes. When cancelled, what was not handed over stays.
+    pub(crate) async fn hand_over(&mut self, sink: &Sink) -> Result<()> {
+        while let Some(record) = self.records.front() {
+            match sink.offer(record.borrow()) {
+                Ok(()) => drop(self.records.pop_front()),
+                Err(NotTaken::Full) => sink.space().await?,
+                Err(NotTaken::Refused(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the records of one event for a topic, and counts them.
+pub(crate) struct Outgoing<'a> {
+    sink: &'a Sink,
+    topic: &'a Topic,
+    account: Account,
+    staged: &'a mut Staged,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(crate) fn new(sink: &'a Sink, topic: &'a Topic, account: Account, staged: &'a mut Staged) -> Self {
+        Outgoing { sink, topic, account, staged, records: 0, bytes: 0 }
+    }
+
+    fn take(&mut self, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        self.records += 1;
+        self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
+        let record = Record { topic: &self.topic.name, partition, key, value, account: self.account };
+        // Behind a staged record everything is staged, or the order would be lost.
+        if self.staged.is_empty() {
+            match self.sink.offer(record) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Refused(error)) => return Err(error),
+                Err(NotTaken::Full) => {}
+            }
+        }
+        self.staged.records.push_back(OwnedRecord {
+            topic: self.topic.name.clone(),
+            partition,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+            account: self.account,
+        });
+        Ok(())
+    }
+}
+
+impl RecordSink for Outgoing<'_> {
+    type Error = Error;
+
+    fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        self.take(None, key, value)
+    }
+
+    fn record_to_all(&mut self, value: &[u8]) -> Result<()> {
+        (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value)))
+    }
+}

@@ -1,0 +1,128 @@
+//! Standard output as a sink: a line a record, `{"topic":…,"key":…,"value":…}`, for looking and for tests.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use waltap_error::{Code, Error, Result};
+use waltap_kafka::DeliveryObserver;
+
+use super::{Account, Record, Reports};
+
+/// How many bytes of lines are gathered before they must be written: a batch for the pipe, small beside everything else.
+const BUFFER_BYTES_MAX: usize = 1 << 20;
+
+/// How many batches may wait for the writing thread. With the reader of the pipe at rest, the taps stop here.
+const BATCHES_WAITING_MAX: usize = 4;
+
+/// The one standard output of the process, shared by all taps. A thread of its own writes, since a full pipe blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    batches: mpsc::Sender<Batch>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    lines: Vec<u8>,
+    accounts: Vec<(u64, u64)>,
+    reports: Reports,
+}
+
+impl Output {
+    /// Starts the thread that writes.
+    pub(crate) fn start() -> Result<Self> {
+        let (batches, mut waiting) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);
+        let write = move || {
+            while let Some(mut batch) = waiting.blocking_recv() {
+                let mut output = std::io::stdout().lock();
+                match output.write_all(&batch.lines).and_then(|()| output.flush()) {
+                    Ok(()) => batch.reports.confirmed(&batch.accounts),
+                    Err(error) => {
+                        let error = Error::configuration(Code::OUTPUT, "writing events to standard output").source(error);
+                        batch.reports.failed(0, error);
+                        return;
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(write).map_err(|error| {
+            Error::configuration(Code::OUTPUT, "starting the thread that writes to standard output").source(error)
+        })?;
+        Ok(Output { batches })
+    }
+
+    /// The sink of one tap.
+    pub(crate) fn sink(&self, reports: Reports) -> OutputSink {
+        OutputSink { output: self.clone(), reports, gathered: Mutex::default() }
+    }
+}
+
+/// Standard output, as one tap sees it.
+#[derive(Debug)]
+pub(crate) struct OutputSink {
+    output: Output,
+    reports: Reports,
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    lines: Vec<u8>,
+    accounts: Vec<(u64, u64)>,
+}
+
+/// There is no room before [`OutputSink::flush`].
+pub(super) struct Full;
+
+impl OutputSink {
+    pub(super) fn offer(&self, record: Record<'_>) -> Result<(), Full> {
+        // A pipe has no partitions: a record for all of them is written once.
+        if record.partition.is_some_and(|partition| partition > 0) {
+            self.count(record.account);
+            return Ok(());
+        }
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathered.lines.len() >= BUFFER_BYTES_MAX {
+            return Err(Full);
+        }
+        write_line(&record, &mut gathered.lines);
+        gathered.count(record.account);
+        Ok(())
+    }
+
+    fn count(&self, account: Account) {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner).count(account);
+    }
+
+    /// Hands what is gathered to the writing thread.
+    pub(super) async fn flush(&self) -> Result<()> {
+        let gathered = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        if gathered.accounts.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch { lines: gathered.lines, accounts: gathered.accounts, reports: self.reports.clone() };
+        let closed = |_| Error::configuration(Code::OUTPUT, "standard output was closed by its reader");
+        self.output.batches.send(batch).await.map_err(closed)
+    }
+}
+
+impl Gathered {
+    fn count(&mut self, account: Account) {
+        let opaque = account.to_opaque();
+        match self.accounts.last_mut() {
+            Some((last, count)) if *last == opaque => *count += 1,
+            _ => self.accounts.push((opaque, 1)),
+        }
+    }
+}
+
+/// Keys and values are JSON already; a topic's name has no character that JSON escapes.
+fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
+    line.extend_from_slice(b"{\"topic\":\"");
+    line.extend_from_slice(record.topic.as_bytes());
+    line.extend_from_slice(b"\",\"key\":");
+    line.extend_from_slice(record.key.unwrap_or(b"null"));
+    line.extend_from_slice(b",\"value\":");
+    line.extend_from_slice(record.value.unwrap_or(b"null"));
+    line.extend_from_slice(b"}\n");
+}

@@ -1,0 +1,174 @@
+//! Delivery reports on their way from the sink to who waits for them: the tap's ledger, or the count of a table's snapshot.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use waltap_error::{Error, Result};
+use waltap_kafka::DeliveryObserver;
+use waltap_ledger::GroupId;
+
+/// What a record is accounted to. Travels through Kafka's client as a number and comes back with the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Account {
+    /// A group of the tap's ledger.
+    Stream(GroupId),
+    /// A table of the snapshot that is being read.
+    Snapshot(u32),
+}
+
+impl Account {
+    /// Set in the number of a snapshot's table. A ledger would need centuries to count this far.
+    const SNAPSHOT_BIT: u64 = 1 << 63;
+
+    pub(crate) fn to_opaque(self) -> u64 {
+        match self {
+            Account::Stream(group) => group.to_u64(),
+            Account::Snapshot(table) => Self::SNAPSHOT_BIT | u64::from(table),
+        }
+    }
+}
+
+/// How far the rows of a table in a snapshot are.
+#[derive(Debug, Default)]
+pub(crate) struct TableCount {
+    /// Chunks that are not read to their end.
+    pub(crate) chunks_left: AtomicUsize,
+    handed_over: AtomicU64,
+    confirmed: AtomicU64,
+}
+
+impl TableCount {
+    pub(crate) fn new(chunks: usize) -> Self {
+        TableCount { chunks_left: AtomicUsize::new(chunks), ..TableCount::default() }
+    }
+
+    /// Notes a chunk that was read to its end, and how many of its rows were handed over.
+    pub(crate) fn chunk_read(&self, rows: u64) {
+        self.handed_over.fetch_add(rows, Ordering::SeqCst);
+        self.chunks_left.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether every row of the table is confirmed.
+    pub(crate) fn is_done(&self) -> bool {
+        self.chunks_left.load(Ordering::SeqCst) == 0
+            && self.confirmed.load(Ordering::SeqCst) == self.handed_over.load(Ordering::SeqCst)
+    }
+}
+
+/// Both ends of the reports of one tap. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reports(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stream: Mutex<Vec<(u64, u64)>>,
+    snapshot: Mutex<HashMap<u64, Arc<TableCount>>>,
+    failure: Mutex<Option<Error>>,
+    for_stream: Notify,
+    for_snapshot: Notify,
+}
+
+impl Reports {
+    /// Waits until something for the ledger came, or a failure. Cancel safe.
+    pub(crate) async fn for_stream(&self) {
+        self.0.for_stream.notified().await;
+    }
+
+    /// Waits until rows of a snapshot were confirmed, or a chunk was read, or something failed. Cancel safe.
+    pub(crate) async fn for_snapshot(&self) {
+        self.0.for_snapshot.notified().await;
+    }
+
+    /// Wakes who waits in [`Reports::for_snapshot`].
+    pub(crate) fn wake_snapshot(&self) {
+        self.0.for_snapshot.notify_one();
+    }
+
+    /// Moves what came for the ledger, as `(group, count)`, to the end of `into`. The first failure comes out as the error.
+    pub(crate) fn take(&self, into: &mut Vec<(GroupId, u64)>) -> Result<()> {
+        self.check()?;
+        into.extend(lock(&self.0.stream).drain(..).map(|(group, count)| (GroupId::from_u64(group), count)));
+        Ok(())
+    }
+
+    /// The first failure, if there was one.
+    pub(crate) fn check(&self) -> Result<()> {
+        match lock(&self.0.failure).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts the reports of a table's snapshot in `count` from now on.
+    pub(crate) fn open_table(&self, table: u32, count: Arc<TableCount>) {
+        lock(&self.0.snapshot).insert(Account::Snapshot(table).to_opaque(), count);
+    }
+
+    /// Ends the counting for a table.
+    pub(crate) fn close_table(&self, table: u32) {
+        lock(&self.0.snapshot).remove(&Account::Snapshot(table).to_opaque());
+    }
+}
+
+impl DeliveryObserver for Reports {
+    fn confirmed(&mut self, runs: &[(u64, u64)]) {
+        let (mut stream, mut snapshot) = (None, None);
+        for &(opaque, count) in runs {
+            if opaque & Account::SNAPSHOT_BIT == 0 {
+                let stream = stream.get_or_insert_with(|| lock(&self.0.stream));
+                stream.push((opaque, count));
+            } else if let Some(table) = snapshot.get_or_insert_with(|| lock(&self.0.snapshot)).get(&opaque) {
+                table.confirmed.fetch_add(count, Ordering::SeqCst);
+            }
+        }
+        if stream.take().is_some() {
+            self.0.for_stream.notify_one();
+        }
+        if snapshot.take().is_some() {
+            self.0.for_snapshot.notify_one();
+        }
+    }
+
+    fn failed(&mut self, _opaque: u64, error: Error) {
+        // The first failure tells the cause; those behind it follow from it.
+        lock(&self.0.failure).get_or_insert(error);
+        self.0.for_stream.notify_one();
+        self.0.for_snapshot.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waltap_error::Code;
+
+    #[test]
+    fn reports_find_their_account() {
+        let mut reports = Reports::default();
+        let count = Arc::new(TableCount::new(1));
+        reports.open_table(3, Arc::clone(&count));
+        reports.confirmed(&[(5, 2), (Account::Snapshot(3).to_opaque(), 4), (6, 1)]);
+        let mut taken = Vec::new();
+        reports.take(&mut taken).unwrap();
+        assert_eq!(taken, [(GroupId::from_u64(5), 2), (GroupId::from_u64(6), 1)]);
+        assert!(!count.is_done(), "its chunk is still being read");
+        count.chunk_read(5);
+        assert!(!count.is_done(), "a row is not confirmed");
+        reports.confirmed(&[(Account::Snapshot(3).to_opaque(), 1)]);
+        assert!(count.is_done());
+    }
+
+    #[test]
+    fn the_first_failure_is_told() {
+        let mut reports = Reports::default();
+        reports.failed(1, Error::data(Code::RECORD_TOO_LARGE, "first"));
+        reports.failed(2, Error::transient(Code::PRODUCER_LOST, "second"));
+        assert_eq!(reports.take(&mut Vec::new()).unwrap_err().code(), Code::RECORD_TOO_LARGE);
+    }
+}

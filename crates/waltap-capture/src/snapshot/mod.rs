@@ -1,0 +1,167 @@
+//! The snapshot: rows that were there before the stream, read by COPY under an exported snapshot, several tables and ranges at once.
+//!
+//! A table goes through three steps, and progress knows each: not begun (no record), being read (`reading`, written before its first row
+//! is sent), done (written after its last row is confirmed). What a crash leaves in the middle decides how it is read again: see
+//! `tap::session`.
+
+mod plan;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use waltap_error::{Code, Error, Result};
+use waltap_pgoutput::Lsn;
+use waltap_postgres::catalog::Table;
+
+use crate::progress::{Progress, TableRecord, TableState};
+use crate::sink::{Reports, Sink, TableCount};
+use crate::tap::{Context, TypeCache};
+
+pub(crate) use plan::PlannedTable;
+
+/// How many tables are planned and marked as being read in one go: progress is written once for each lot.
+const TABLES_A_LOT: usize = 32;
+
+/// A snapshot that some session holds open, and where in the log it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct ExportedSnapshot {
+    /// For `SET TRANSACTION SNAPSHOT`.
+    pub(crate) name: String,
+    /// Transactions that committed before it are in the snapshot.
+    pub(crate) lsn: Lsn,
+}
+
+/// Reads tables and returns when all of their rows are confirmed and progress says so.
+///
+/// The session that exported the snapshot must be held until then.
+pub(crate) async fn read(
+    context: &Context,
+    progress: &mut Progress,
+    sink: &Arc<Sink>,
+    reports: &Reports,
+    types: &mut TypeCache,
+    tables: Vec<Table>,
+    snapshot: &ExportedSnapshot,
+) -> Result<()> {
+    let expected = tables.iter().filter_map(|table| table.rows_estimated).sum();
+    {
+        let mut facts = context.board.facts();
+        (facts.snapshot_rows, facts.snapshot_rows_expected) = (0, expected);
+    }
+    tracing::info!(
+        database = context.database,
+        tables = tables.len(),
+        rows_expected = expected,
+        lsn = %snapshot.lsn,
+        "reading existing rows"
+    );
+    let workers = context.options().snapshot_workers.get();
+    let (chunks, waiting) = mpsc::channel(workers * 2);
+    let waiting = Arc::new(Mutex::new(waiting));
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers.min(tables.len().max(1) * 4) {
+        let worker = worker::Worker {
+            context: context.clone(),
+            snapshot: snapshot.clone(),
+            sink: Arc::clone(sink),
+            reports: reports.clone(),
+            chunks: Arc::clone(&waiting),
+        };
+        tasks.spawn(worker.run());
+    }
+    // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
+    drop(waiting);
+    let mut open = OpenTables { reports: reports.clone(), tables: HashMap::new(), next: 0 };
+    let mut planner = plan::Planner::new(context, types, snapshot).await?;
+    let mut remaining = tables.into_iter();
+    loop {
+        let lot: Vec<Table> = remaining.by_ref().take(TABLES_A_LOT).collect();
+        if lot.is_empty() {
+            break;
+        }
+        let records = lot.iter().map(|table| record(table, TableState::Reading, snapshot.lsn)).collect();
+        progress.set_tables(records).await?;
+        for planned in planner.plan(lot).await? {
+            let account = open.open(&planned);
+            for chunk in planned.jobs(account) {
+                hand_out(&chunks, chunk, &mut tasks, reports).await?;
+            }
+        }
+        open.settle(progress, snapshot.lsn).await?;
+    }
+    drop(chunks);
+    while let Some(ended) = tasks.join_next().await {
+        worker_result(ended)?;
+    }
+    while !open.tables.is_empty() {
+        reports.check()?;
+        open.settle(progress, snapshot.lsn).await?;
+        if !open.tables.is_empty() {
+            sink.flush().await?;
+            reports.for_snapshot().await;
+        }
+    }
+    tracing::info!(database = context.database, rows = context.board.facts().snapshot_rows, "every existing row is confirmed");
+    Ok(())
+}
+
+/// Gives a chunk to the next free worker; a worker that failed, or a record that Kafka refused, ends the snapshot.
+async fn hand_out(
+    chunks: &mpsc::Sender<worker::Job>,
+    job: worker::Job,
+    tasks: &mut JoinSet<Result<()>>,
+    reports: &Reports,
+) -> Result<()> {
+    tokio::select! {
+        sent = chunks.send(job) => sent.map_err(|_| Error::configuration(Code::INTERNAL, "the snapshot's workers are gone")),
+        Some(ended) = tasks.join_next() => {
+            reports.check()?;
+            worker_result(ended)?;
+            Err(Error::configuration(Code::INTERNAL, "a worker of the snapshot ended before its work"))
+        }
+    }
+}
+
+fn worker_result(ended: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.map_err(|error| Error::configuration(Code::INTERNAL, "a worker of the snapshot broke").source(error))?
+}
+
+fn record(table: &Table, state: TableState, since: Lsn) -> (u32, TableRecord) {
+    (table.oid, TableRecord { schema: table.schema.clone(), table: table.name.clone(), state, since, left: None })
+}
+
+/// The tables that are being read, and the count of each.
+struct OpenTables {
+    reports: Reports,
+    /// By the number under which their rows are accounted.
+    tables: HashMap<u32, (Table, Arc<TableCount>)>,
+    next: u32,
+}
+
+impl OpenTables {
+    fn open(&mut self, planned: &PlannedTable) -> (u32, Arc<TableCount>) {
+        let number = self.next;
+        self.next += 1;
+        let count = Arc::new(TableCount::new(planned.chunks.len()));
+        self.reports.open_table(number, Arc::clone(&count));
+        self.tables.insert(number, (planned.table.clone(), Arc::clone(&count)));
+        (number, count)
+    }
+
+    /// Records the tables of which every row is confirmed as done.
+    async fn settle(&mut self, progress: &mut Progress, since: Lsn) -> Result<()> {
+        let done: Vec<u32> = self.tables.iter().filter(|(_, (_, count))| count.is_done()).map(|(number, _)| *number).collect();
+        let mut records = Vec::with_capacity(done.len());
+        for number in done {
+            self.reports.close_table(number);
+            if let Some((table, _)) = self.tables.remove(&number) {
+                tracing::debug!(table = table.display_name(), "every row is confirmed");
+                records.push(record(&table, TableState::Done, since));
+            }
+        }
+        progress.set_tables(records).await
+    }
+}

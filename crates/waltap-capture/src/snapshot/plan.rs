@@ -1,0 +1,72 @@
+//! From tables to the pieces that workers read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use waltap_error::Result;
+use waltap_event::TableShape;
+use waltap_postgres::catalog::Table;
+use waltap_postgres::connect::Sql;
+use waltap_postgres::copy::{Chunk, measure, plan_chunks};
+
+use super::ExportedSnapshot;
+use super::worker::Job;
+use crate::sink::{TableCount, Topic};
+use crate::tap::{Context, TypeCache, snapshot_shape};
+
+/// How much of a table one worker reads at a time, in pages of 8 KiB: 256 MiB. Large enough that a COPY's start does not count, small
+/// enough that several workers share a large table.
+const CHUNK_PAGES_MAX: u32 = 32 * 1024;
+
+/// A table, ready to be read.
+#[derive(Debug)]
+pub(crate) struct PlannedTable {
+    pub(crate) table: Table,
+    pub(crate) chunks: Vec<Chunk>,
+    shape: Arc<TableShape>,
+    topic: Arc<Topic>,
+}
+
+impl PlannedTable {
+    /// The pieces, as jobs for workers.
+    pub(crate) fn jobs(&self, (number, count): (u32, Arc<TableCount>)) -> impl Iterator<Item = Job> {
+        let table = Arc::new(self.table.clone());
+        self.chunks.iter().map(move |chunk| Job {
+            table: Arc::clone(&table),
+            chunk: chunk.clone(),
+            shape: Arc::clone(&self.shape),
+            topic: Arc::clone(&self.topic),
+            number,
+            count: Arc::clone(&count),
+        })
+    }
+}
+
+/// Measures tables and cuts them into pieces.
+pub(crate) struct Planner<'a> {
+    context: &'a Context,
+    types: &'a mut TypeCache,
+    sql: Sql,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) async fn new(context: &'a Context, types: &'a mut TypeCache, _snapshot: &ExportedSnapshot) -> Result<Self> {
+        let sql = context.options().source.sql(&context.database).await?;
+        Ok(Planner { context, types, sql })
+    }
+
+    pub(crate) async fn plan(&mut self, tables: Vec<Table>) -> Result<Vec<PlannedTable>> {
+        let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
+        let topics = self.context.topics(&names).await?;
+        let mut planned = Vec::with_capacity(tables.len());
+        for (table, topic) in tables.into_iter().zip(topics) {
+            let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
+            self.types.learn(&*self.sql, &oids).await?;
+            let shape = Arc::new(snapshot_shape(self.context, &table, self.types)?);
+            let pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
+            let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
+            planned.push(PlannedTable { table, chunks, shape, topic: Arc::new(topic) });
+        }
+        Ok(planned)
+    }
+}

@@ -1,0 +1,134 @@
+//! A worker: one connection that reads chunks of tables and sends their rows.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, mpsc};
+use waltap_error::{Code, Error, Result};
+use waltap_event::{Stamp, TableShape, native};
+use waltap_pgoutput::PgTime;
+use waltap_postgres::Sql;
+use waltap_postgres::catalog::Table;
+use waltap_postgres::copy::{Chunk, RowParser, SnapshotReader, lines};
+
+use super::ExportedSnapshot;
+use crate::event_error::event_error;
+use crate::sink::{Account, Outgoing, Reports, Sink, Staged, TableCount, Topic};
+use crate::tap::{Context, encoder};
+
+/// How much of a COPY is taken at once: enough rows that waking up does not count, little enough that memory does not either.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// A piece of a table to be read.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(super) table: Arc<Table>,
+    pub(super) chunk: Chunk,
+    pub(super) shape: Arc<TableShape>,
+    pub(super) topic: Arc<Topic>,
+    /// The number under which the table's rows are accounted.
+    pub(super) number: u32,
+    pub(super) count: Arc<TableCount>,
+}
+
+pub(super) struct Worker {
+    pub(super) context: Context,
+    pub(super) snapshot: ExportedSnapshot,
+    pub(super) sink: Arc<Sink>,
+    pub(super) reports: Reports,
+    pub(super) chunks: Arc<Mutex<mpsc::Receiver<Job>>>,
+}
+
+impl Worker {
+    /// Takes jobs until there are none. The connection is opened for the first one.
+    pub(super) async fn run(self) -> Result<()> {
+        let mut reader = None;
+        loop {
+            let job = self.chunks.lock().await.recv().await;
+            let Some(job) = job else { return Ok(()) };
+            let reader = match &mut reader {
+                Some(reader) => reader,
+                none => {
+                    let sql = self.context.options().source.sql(&self.context.database).await?;
+                    none.insert(SnapshotReader::begin(sql, &self.snapshot.name).await?)
+                }
+            };
+            self.read(reader, &job).await?;
+        }
+    }
+
+    async fn read(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<()> {
+        let mut rows = reader.copy(&job.table, &job.chunk).await?;
+        let mut sender = Sender::new(self, job)?;
+        let mut batch: Vec<Bytes> = Vec::new();
+        loop {
+            batch.clear();
+            let more = rows.read_batch(&mut batch, BATCH_BYTES_MAX).await?;
+            let before = sender.rows;
+            sender.now = PgTime::from(SystemTime::now());
+            for line in batch.iter().flat_map(|piece| lines(piece)) {
+                sender.send(line)?;
+                if !sender.staged.is_empty() {
+                    sender.staged.hand_over(&self.sink).await?;
+                }
+            }
+            self.context.board.facts().snapshot_rows += sender.rows - before;
+            self.sink.flush().await?;
+            if !more {
+                break;
+            }
+        }
+        job.count.chunk_read(sender.records);
+        self.reports.wake_snapshot();
+        Ok(())
+    }
+}
+
+/// Sends the rows of one chunk.
+struct Sender<'a> {
+    worker: &'a Worker,
+    job: &'a Job,
+    table: native::Table,
+    encoder: native::Encoder,
+    parser: RowParser,
+    staged: Staged,
+    /// Asked once a batch.
+    now: PgTime,
+    rows: u64,
+    records: u64,
+}
+
+impl<'a> Sender<'a> {
+    fn new(worker: &'a Worker, job: &'a Job) -> Result<Self> {
+        let encoder = encoder(&worker.context);
+        let table = native::Table::new(&job.shape).map_err(|error| event_error(&job.shape, error))?;
+        let parser = RowParser::new(job.shape.columns.len());
+        Ok(Sender {
+            worker,
+            job,
+            table,
+            encoder,
+            parser,
+            staged: Staged::default(),
+            now: PgTime::from(SystemTime::now()),
+            rows: 0,
+            records: 0,
+        })
+    }
+
+    fn send(&mut self, line: &[u8]) -> Result<()> {
+        let row = self.parser.parse(line).map_err(|error| {
+            Error::data(Code::SNAPSHOT, format!("reading a row of {}", self.job.table.display_name())).source(error)
+        })?;
+        let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
+        let mut outgoing =
+            Outgoing::new(&self.worker.sink, &self.job.topic, Account::Snapshot(self.job.number), &mut self.staged);
+        self.encoder
+            .snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing)
+            .map_err(|failure| crate::event_error::failure(&self.job.shape, failure))?;
+        self.records += outgoing.records;
+        self.rows += 1;
+        Ok(())
+    }
+}

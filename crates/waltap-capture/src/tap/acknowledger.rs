@@ -1,0 +1,114 @@
+//! Tells PostgreSQL what it may forget, after progress has it.
+//!
+//! The order is: Kafka confirms events, the ledger makes a [`Durable`], the slot record in the progress topic takes it, Kafka confirms that
+//! record, the standby status carries it. So the slot is never further than the record, and a slot that is was moved by somebody else.
+//! A task of its own, so that none of these waits stops the stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use waltap_error::{Code, Error, Kind, Result};
+use waltap_ledger::Durable;
+use waltap_postgres::replication::StatusHandle;
+
+use crate::progress::{SlotRecord, Store};
+
+/// At most one slot record in this time: PostgreSQL frees log in segments of megabytes, so nothing is gained by more.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long to wait before a record that Kafka did not take is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The task's handle. Dropped without [`Acknowledger::finish`], the task ends without a last word.
+pub(crate) struct Acknowledger {
+    durable: watch::Sender<Option<Durable>>,
+    finishing: Arc<Notify>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Acknowledger {
+    /// Starts the task. `record` is what progress holds now.
+    pub(crate) fn start(store: Store, record: SlotRecord, status: StatusHandle) -> Self {
+        let (durable, changes) = watch::channel(None);
+        let finishing = Arc::new(Notify::new());
+        let work = Work { store, record, status, changes, finishing: Arc::clone(&finishing) };
+        Acknowledger { durable, finishing, task: tokio::spawn(work.run()) }
+    }
+
+    /// Passes on how far everything is durable. Returns at once.
+    pub(crate) fn advance(&self, durable: Durable) {
+        self.durable.send_if_modified(|last| {
+            let moved = last.is_none_or(|last| durable > last);
+            if moved {
+                *last = Some(durable);
+            }
+            moved
+        });
+    }
+
+    /// The error that ended the task, if it has ended. Cancel safe.
+    pub(crate) async fn failed(&mut self) -> Error {
+        match (&mut self.task).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => Error::configuration(Code::INTERNAL, "the acknowledging task ended before it was asked to"),
+            Err(error) => Error::configuration(Code::INTERNAL, "the acknowledging task broke").source(error),
+        }
+    }
+
+    /// Sees the last place through, then ends the task.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        self.finishing.notify_one();
+        let (closed, _) = watch::channel(None);
+        // Dropping the sender tells the task that no more comes.
+        drop(std::mem::replace(&mut self.durable, closed));
+        match (&mut self.task).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::configuration(Code::INTERNAL, "the acknowledging task broke").source(error)),
+        }
+    }
+}
+
+impl Drop for Acknowledger {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Work {
+    store: Store,
+    record: SlotRecord,
+    status: StatusHandle,
+    changes: watch::Receiver<Option<Durable>>,
+    finishing: Arc<Notify>,
+}
+
+impl Work {
+    async fn run(mut self) -> Result<()> {
+        while self.changes.changed().await.is_ok() {
+            let Some(durable) = *self.changes.borrow_and_update() else { continue };
+            self.record(durable).await?;
+            self.status.confirm(durable);
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = self.finishing.notified() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when progress has the place. An outage of Kafka is waited for, since the stream waits for it too.
+    async fn record(&mut self, durable: Durable) -> Result<()> {
+        self.record.acknowledged = Some(durable.lsn());
+        loop {
+            match self.store.write_slot(&self.record).await {
+                Err(error) if error.kind() == Kind::Transient => {
+                    tracing::warn!(error = error.report(), slot = self.record.slot, "the slot record waits for Kafka");
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a tap has for its whole life, whatever becomes of its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waltap_error::Result;
+use waltap_kafka::{Producer, ProgressTopic, TopicSpecification, Topics};
+use waltap_postgres::catalog::Table;
+
+use crate::board::Board;
+use crate::metrics::Metrics;
+use crate::naming::TopicClaims;
+use crate::options::{KafkaSinkOptions, Options};
+use crate::progress::Store;
+use crate::sink::{Output, Reports, Sink, Topic};
+
+/// How long Kafka may take to answer about topics. Longer than a leader's election.
+const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the taps of a capture share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) metrics: Metrics,
+    pub(crate) claims: TopicClaims,
+    pub(crate) destination: Destination,
+}
+
+/// Where the events of all taps go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    Kafka(KafkaDestination),
+    Output(Output),
+}
+
+#[derive(Debug)]
+pub(crate) struct KafkaDestination {
+    /// With the queue's bytes already shared out among the taps.
+    pub(crate) options: KafkaSinkOptions,
+    pub(crate) topics: Topics,
+    pub(crate) progress: Arc<ProgressTopic>,
+}
+
+/// One tap: a database of the capture.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) database: String,
+    /// The capture's name as slots and publications bear it.
+    pub(crate) name: String,
+    pub(crate) slot: String,
+    pub(crate) board: Arc<Board>,
+}
+
+impl Context {
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Whether the slot goes with the session, so that nothing of the tap is left behind.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self.shared.destination, Destination::Output(_))
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        let topic = match &self.shared.destination {
+            Destination::Kafka(kafka) => Some(Arc::clone(&kafka.progress)),
+            Destination::Output(_) => None,
+        };
+        Store::new(topic, &self.options().name, &self.database)
+    }
+
+    /// A new sink, with nothing in flight.
+    pub(crate) fn open_sink(&self, reports: Reports) -> Result<Sink> {
+        match &self.shared.destination {
+            Destination::Kafka(kafka) => Ok(Sink::Kafka(Producer::start(&kafka.options.client, reports)?)),
+            Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
+        }
+    }
+
+    /// Whether the choice of tables has this one. An extension's tables (PostGIS's `spatial_ref_sys`) are data of the extension, not the
+    /// user's: they have to be named.
+    pub(crate) fn wants(&self, table: &Table) -> bool {
+        let tables = &self.options().tables;
+        tables.matches(&table.schema, &table.name) && (table.extension.is_none() || !tables.included().is_empty())
+    }
+
+    /// The topics of tables (`schema`, `table`), claimed for them and made when they are missing. In the order of the question.
+    pub(crate) async fn topics(&self, tables: &[(&str, &str)]) -> Result<Vec<Topic>> {
+        let mut names = Vec::with_capacity(tables.len());
+        for (schema, table) in tables {
+            let topic = self.options().topic.topic(&self.database, schema, table)?;
+            self.shared.claims.claim(&topic, &self.database, schema, table)?;
+            names.push(topic);
+        }
+        self.ensure_topics(names).await
+    }
+
+    /// The topic of the database's logical messages, made when it is missing.
+    pub(crate) async fn message_topic(&self) -> Result<Topic> {
+        let name = format!("{}.message", self.database);
+        let name = waltap_kafka::legal_topic_name(&name)?.into_owned();
+        self.shared.claims.claim(&name, &self.database, "", "message")?;
+        let mut topics = self.ensure_topics(vec![name]).await?;
+        Ok(topics.swap_remove(0))
+    }
+
+    async fn ensure_topics(&self, names: Vec<String>) -> Result<Vec<Topic>> {
+        let Destination::Kafka(kafka) = &self.shared.destination else {
+            return Ok(names.into_iter().map(|name| Topic { name, partitions: 1 }).collect());
+        };
+        let specification = |name: String| TopicSpecification {
+            name,
+            partitions: kafka.options.partitions,
+            replication_factor: kafka.options.replication_factor,
+            configuration: Vec::new(),
+        };
+        let wanted: Vec<_> = names.into_iter().map(specification).collect();
+        let ensured = kafka.topics.ensure(&wanted, TOPICS_TIMEOUT).await?;
+        Ok(ensured.into_iter().map(|topic| Topic { name: topic.name, partitions: topic.partitions }).collect())
+    }
+}

@@ -1,0 +1,177 @@
+//! Looks at the catalog: which tables are there, which are wanted, and what is published of them. Once at the start, then all the time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use waltap_error::{Code, Error, Kind, Result};
+use waltap_postgres::Sql;
+use waltap_postgres::catalog::{Fingerprint, Identity, Table, fingerprint, tables};
+use waltap_postgres::publication::{Reconciled, inspect, reconcile};
+use waltap_postgres::slot::{self, publication_names};
+
+use super::Context;
+
+/// How often the slot's retained log is asked for.
+const SLOT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long to wait before a connection that was lost is made again.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// What a look found.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// The tables that are captured.
+    pub(crate) tables: Arc<[Table]>,
+    /// The publications to stream.
+    pub(crate) publications: Vec<String>,
+    fingerprint: Fingerprint,
+}
+
+/// Looks once, and makes the publications fit.
+pub(crate) async fn look(context: &Context, sql: &mut Sql) -> Result<Look> {
+    // Before the tables, so that what changes in between is noticed at the next comparison.
+    let fingerprint = fingerprint(&**sql).await?;
+    let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
+    if let Some(name) = &context.options().publication {
+        let found = inspect(sql, name, &wanted).await?;
+        for warning in &found.warnings {
+            tracing::warn!(database = context.database, publication = name, "{warning}");
+        }
+        let published = wanted.into_iter().filter(|table| found.published.iter().any(|published| published.oid == table.oid));
+        return Ok(Look { tables: published.collect(), publications: vec![name.clone()], fingerprint });
+    }
+    let names = publication_names(&context.name);
+    if wanted.is_empty() {
+        return Ok(Look { tables: Arc::from(wanted), publications: Vec::new(), fingerprint });
+    }
+    let reconciled = reconcile(sql, &names, &wanted).await?;
+    check_rights(context, &reconciled)?;
+    for warning in &reconciled.warnings {
+        tracing::warn!(database = context.database, "{warning}");
+    }
+    warn_of_missing_identities(context, &reconciled.tables);
+    let publications = names.both().map(str::to_owned).to_vec();
+    Ok(Look { tables: reconciled.tables.into(), publications, fingerprint })
+}
+
+fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
+    let Some(remedy) = &reconciled.remedy else { return Ok(()) };
+    Err(Error::configuration(
+        Code::PUBLICATION,
+        format!("the role may not publish {} of the chosen tables of database {}", reconciled.problems.len(), context.database),
+    )
+    .remedy(format!("let the owner of the tables run in database {}:\n{remedy}", context.database)))
+}
+
+fn warn_of_missing_identities(context: &Context, tables: &[Table]) {
+    let missing: Vec<&Table> = tables.iter().filter(|table| table.identity != Identity::Usable).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let names: Vec<String> = missing.iter().map(|table| table.display_name()).collect();
+    let statements: Vec<String> =
+        missing.iter().map(|table| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", table.quoted())).collect();
+    tracing::warn!(
+        database = context.database,
+        tables = names.join(", "),
+        remedy = statements.join(" "),
+        "only INSERT and TRUNCATE are captured of tables without a replica identity, since publishing more would make their UPDATE and \
+         DELETE fail; a primary key, or the remedy, gives them one"
+    );
+}
+
+/// Looks again and again, in a task of its own with a connection of its own.
+pub(crate) struct Discovery {
+    looks: mpsc::Receiver<Look>,
+    task: JoinHandle<()>,
+}
+
+impl Discovery {
+    pub(crate) fn start(context: Context, last: &Look) -> Self {
+        let (sender, looks) = mpsc::channel(1);
+        let work = Work { context, fingerprint: last.fingerprint.clone(), looks: sender, slot_asked: None };
+        Discovery { looks, task: tokio::spawn(work.run()) }
+    }
+
+    /// Waits until the tables have changed. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Look {
+        match self.looks.recv().await {
+            Some(look) => look,
+            // The task only ends with the tap; should it break, the tap goes on with the tables that it has.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Work {
+    context: Context,
+    fingerprint: Fingerprint,
+    looks: mpsc::Sender<Look>,
+    slot_asked: Option<Instant>,
+}
+
+impl Work {
+    async fn run(mut self) {
+        loop {
+            let Err(error) = self.watch().await;
+            tracing::warn!(
+                database = self.context.database,
+                error = error.report(),
+                "looking for new tables failed; trying again"
+            );
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
+    async fn watch(&mut self) -> Result<std::convert::Infallible> {
+        let mut sql = self.context.options().source.sql(&self.context.database).await?;
+        loop {
+            tokio::time::sleep(self.context.options().discovery_interval).await;
+            self.ask_slot(&sql).await?;
+            let now = fingerprint(&*sql).await?;
+            if now == self.fingerprint {
+                continue;
+            }
+            match look(&self.context, &mut sql).await {
+                Ok(look) => {
+                    self.fingerprint = look.fingerprint.clone();
+                    // Nobody waits any more: the session is over, and this task with it.
+                    let _ = self.looks.send(look).await;
+                }
+                Err(error) if error.kind() == Kind::Transient => return Err(error),
+                Err(error) => {
+                    // Said once for each change, not once a second.
+                    self.fingerprint = now;
+                    tracing::error!(
+                        database = self.context.database,
+                        error = error.report(),
+                        remedy = error.remedy_text(),
+                        "tables have changed, and the publication cannot follow: new tables are not captured"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Puts on the board how much log the server keeps for the slot.
+    async fn ask_slot(&mut self, sql: &Sql) -> Result<()> {
+        if self.slot_asked.is_some_and(|asked| asked.elapsed() < SLOT_INTERVAL) {
+            return Ok(());
+        }
+        self.slot_asked = Some(Instant::now());
+        let Some(state) = slot::inspect(&**sql, &self.context.slot).await? else { return Ok(()) };
+        let mut facts = self.context.board.facts();
+        facts.retained_wal_bytes = state.retained_bytes;
+        facts.wal_status = state.wal_status.map(|status| status.as_str().to_owned());
+        facts.server = facts.server.max(state.server_lsn);
+        Ok(())
+    }
+}

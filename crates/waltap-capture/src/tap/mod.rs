@@ -1,0 +1,95 @@
+//! The tap: the running part of a capture that reads one database. It works in sessions; what ends a session decides what comes next.
+
+mod acknowledger;
+mod context;
+mod discovery;
+mod export;
+mod opening;
+mod session;
+mod shapes;
+mod slot_plan;
+mod stream;
+mod tables;
+mod types;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use waltap_error::{Error, Kind, Result};
+
+pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
+pub(crate) use session::Ended;
+pub(crate) use shapes::{encoder, snapshot_shape, stream_shape};
+pub(crate) use types::TypeCache;
+
+use crate::status::TapState;
+
+/// The first wait after a transient error. Doubled each time, up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+
+/// The longest wait: short enough that a server that is back is noticed before anybody asks.
+const BACKOFF_MAX: Duration = Duration::from_secs(15);
+
+/// A session that lasted this long was a good one: the next wait is short again.
+const SESSION_GOOD: Duration = Duration::from_secs(60);
+
+/// Runs a tap until it is told to stop, or its work is done, or an error ends it that somebody must mend.
+pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -> Result<Ended> {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        if *shutdown.borrow() {
+            context.board.set_state(TapState::Stopped);
+            return Ok(Ended::Asked);
+        }
+        context.board.set_state(TapState::Starting);
+        let started = Instant::now();
+        // Boxed: a session's future is large, and it is made once a connection.
+        let error = match Box::pin(session::run(&context, &mut shutdown)).await {
+            Ok(ended) => {
+                context.board.set_state(TapState::Stopped);
+                return Ok(ended);
+            }
+            Err(error) => error,
+        };
+        if error.kind() != Kind::Transient {
+            context.board.fail(&error, TapState::Failed);
+            log_failure(&context, &error);
+            return Err(error);
+        }
+        if started.elapsed() >= SESSION_GOOD {
+            backoff = BACKOFF_MIN;
+        }
+        context.board.fail(&error, TapState::Waiting);
+        context.board.facts().reconnects += 1;
+        tracing::warn!(
+            database = context.database,
+            code = %error.code(),
+            error = error.report(),
+            remedy = error.remedy_text(),
+            retry_in = ?backoff,
+            "the tap begins again"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            () = stop_asked(&mut shutdown) => {}
+        }
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+/// Waits until the capture is told to stop. Who could tell it being gone counts too.
+pub(crate) async fn stop_asked(shutdown: &mut watch::Receiver<bool>) {
+    // The guard that comes back would hold up the sender.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+fn log_failure(context: &Context, error: &Error) {
+    tracing::error!(
+        database = context.database,
+        code = %error.code(),
+        kind = %error.kind(),
+        error = error.report(),
+        remedy = error.remedy_text(),
+        "the tap has stopped"
+    );
+}

@@ -1,0 +1,72 @@
+//! Shapes of tables for the encoder, from the two places where they are learned. Both must give the same JSON for the same row.
+
+use waltap_error::{Code, Error, Result};
+use waltap_event::{Column, TableShape, native};
+use waltap_pgoutput::{Relation, ReplicaIdentity};
+use waltap_postgres::catalog::{ReplicaIdentity as CatalogIdentity, Table};
+
+use super::{Context, TypeCache};
+
+/// The encoder that the options ask for.
+pub(crate) fn encoder(context: &Context) -> native::Encoder {
+    native::Encoder::new(&context.database, native::Options { tombstones: context.options().tombstones })
+}
+
+/// The shape of a table's rows in a snapshot.
+pub(crate) fn snapshot_shape(context: &Context, table: &Table, types: &TypeCache) -> Result<TableShape> {
+    let full = table.replica_identity == CatalogIdentity::Full;
+    let published: Vec<_> = table.published_columns().collect();
+    let columns = published
+        .iter()
+        .map(|column| Column {
+            name: column.name.clone(),
+            kind: types.catalog().kind(column.type_oid),
+            identity: full || table.key.contains(&column.name),
+        })
+        .collect();
+    shape(context, &table.schema, &table.name, columns, &table.key)
+}
+
+/// The shape of a table's rows in the stream. `full_key` holds the primary key's columns, which a relation message does not tell under
+/// REPLICA IDENTITY FULL.
+pub(crate) fn stream_shape(
+    context: &Context,
+    relation: &Relation<'_>,
+    full_key: &[String],
+    types: &TypeCache,
+) -> Result<TableShape> {
+    let columns: Vec<Column> = relation
+        .columns
+        .iter()
+        .map(|column| Column {
+            name: column.name.to_owned(),
+            kind: types.catalog().kind(column.type_id),
+            identity: column.is_key,
+        })
+        .collect();
+    let marked: Vec<String> = match relation.replica_identity {
+        ReplicaIdentity::Full => full_key.to_vec(),
+        _ => columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect(),
+    };
+    shape(context, relation.schema, relation.name, columns, &marked)
+}
+
+/// The key's columns stand in the order of the table, because that is all that a relation message tells.
+fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, identity: &[String]) -> Result<TableShape> {
+    let chosen = context.options().keys.iter().find_map(|key| key.columns_of(schema, table));
+    if let Some(missing) = chosen.into_iter().flatten().find(|name| !columns.iter().any(|column| column.name == **name)) {
+        return Err(Error::configuration(
+            Code::KEY_COLUMNS,
+            format!(
+                "the key chosen for {schema}.{table} of database {} names the column {missing}, which it does not have",
+                context.database
+            ),
+        )
+        .remedy("correct --key"));
+    }
+    let key = match chosen {
+        Some(chosen) => chosen.to_vec(),
+        None => columns.iter().filter(|column| identity.contains(&column.name)).map(|column| column.name.clone()).collect(),
+    };
+    Ok(TableShape { database: context.database.clone(), schema: schema.to_owned(), table: table.to_owned(), columns, key })
+}

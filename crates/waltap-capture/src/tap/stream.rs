@@ -1,0 +1,335 @@
+//! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use waltap_error::{Code, Error, Result};
+use waltap_event::{Stamp, native};
+use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
+use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage};
+
+use super::tables::{CapturedTable, Found, Op, Tables};
+use crate::event_error::failure;
+use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
+
+/// A transaction of which the commit has not come yet.
+#[derive(Clone, Copy, Debug)]
+struct OpenTransaction {
+    group: GroupId,
+    begin: Begin,
+    /// The number of the next change, as the server sends them.
+    ordinal: u64,
+    /// Whether anything of it was sent.
+    has_events: bool,
+}
+
+/// What a frame needs before it can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Taken. Records may be staged.
+    Done,
+    /// A table's first change: resolve it, then offer the frame again.
+    Unresolved(u32),
+    /// A change of a table that has no snapshot yet: read it, then offer the frame again.
+    NeedsSnapshot(u32),
+    /// The first logical message: name its topic, then offer the frame again.
+    NoMessageTopic,
+}
+
+/// Where the next frame leads, without taking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// A transaction begins that commits there, or nothing more came before there.
+    Reaches(Lsn),
+    /// Something within a transaction, or of no place.
+    Within,
+}
+
+/// The stream of one session.
+pub(crate) struct Stream {
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) tables: Tables,
+    pub(crate) staged: Staged,
+    encoder: native::Encoder,
+    ledger: Ledger,
+    open: Option<OpenTransaction>,
+    message_topic: Option<Topic>,
+    /// The end and the commit time of transactions with events that are not all confirmed, oldest first.
+    unconfirmed: VecDeque<(Lsn, PgTime)>,
+    received: Lsn,
+    server: Lsn,
+    /// Asked once a batch.
+    now: PgTime,
+    events: u64,
+}
+
+impl Stream {
+    pub(crate) fn new(sink: Arc<Sink>, encoder: native::Encoder, start: Lsn) -> Self {
+        Stream {
+            sink,
+            tables: Tables::default(),
+            staged: Staged::default(),
+            encoder,
+            ledger: Ledger::new(start),
+            open: None,
+            message_topic: None,
+            unconfirmed: VecDeque::new(),
+            received: start,
+            server: start,
+            now: PgTime::from(SystemTime::now()),
+            events: 0,
+        }
+    }
+
+    /// Begins a batch of frames.
+    pub(crate) fn begin_batch(&mut self) {
+        self.now = PgTime::from(SystemTime::now());
+    }
+
+    /// Whether the next frame stands between transactions, and where.
+    pub(crate) fn look_ahead(&self, frame: &[u8]) -> Result<Ahead> {
+        if self.open.is_some() {
+            return Ok(Ahead::Within);
+        }
+        Ok(match ReplicationMessage::decode(frame).map_err(malformed)? {
+            ReplicationMessage::Keepalive { end, .. } => Ahead::Reaches(end),
+            ReplicationMessage::XLogData { data, .. } => match Message::decode(data).map_err(malformed)? {
+                Message::Begin(begin) => Ahead::Reaches(begin.final_lsn),
+                Message::LogicalMessage(message) => Ahead::Reaches(message.lsn),
+                _ => Ahead::Within,
+            },
+        })
+    }
+
+    /// Takes a frame. When it asks for something it has changed nothing, and is to be offered again.
+    pub(crate) fn take(&mut self, frame: &[u8]) -> Result<Taken> {
+        match ReplicationMessage::decode(frame).map_err(malformed)? {
+            ReplicationMessage::Keepalive { end, .. } => {
+                // Within a transaction it says nothing: the ledger knows.
+                self.ledger.keepalive(end);
+                self.received = self.received.max(end);
+                self.server = self.server.max(end);
+                Ok(Taken::Done)
+            }
+            ReplicationMessage::XLogData { start, data, .. } => {
+                let message = Message::decode(data).map_err(malformed)?;
+                let taken = self.take_message(start, data, message)?;
+                self.received = self.received.max(start);
+                Ok(taken)
+            }
+        }
+    }
+
+    fn take_message(&mut self, lsn: Lsn, data: &[u8], message: Message<'_>) -> Result<Taken> {
+        match message {
+            Message::Insert(insert) => self.change(lsn, insert.relation_id, Op::Insert, |encoder, table, stamp, out| {
+                encoder.insert(table, stamp, insert.new, out)
+            }),
+            Message::Update(update) => self.change(lsn, update.relation_id, Op::Update, |encoder, table, stamp, out| {
+                encoder.update(table, stamp, update.old, update.new, out)
+            }),
+            Message::Delete(delete) => self.change(lsn, delete.relation_id, Op::Delete, |encoder, table, stamp, out| {
+                encoder.delete(table, stamp, delete.old, out)
+            }),
+            Message::Truncate(truncate) => {
+                // All tables first, so that nothing is sent twice when one of them is not resolved.
+                for oid in truncate.relation_ids {
+                    match self.tables.find(oid)? {
+                        Found::Unresolved => return Ok(Taken::Unresolved(oid)),
+                        Found::NeedsSnapshot => return Ok(Taken::NeedsSnapshot(oid)),
+                        Found::Captured(_) | Found::LeftOut => {}
+                    }
+                }
+                let ordinal = self.transaction()?.ordinal;
+                for oid in truncate.relation_ids {
+                    self.transaction()?.ordinal = ordinal;
+                    self.change(lsn, oid, Op::Truncate, |encoder, table, stamp, out| encoder.truncate(table, stamp, out))?;
+                }
+                self.transaction()?.ordinal = ordinal + 1;
+                Ok(Taken::Done)
+            }
+            Message::Begin(begin) => self.begin(begin),
+            Message::Commit(commit) => self.commit(commit),
+            Message::Relation(relation) => {
+                self.tables.announce(&relation, data);
+                Ok(Taken::Done)
+            }
+            Message::LogicalMessage(message) => self.logical_message(lsn, message),
+            // Types are asked for in the catalog, which knows more of them. An origin changes nothing of an event so far.
+            Message::Type(_) | Message::Origin(_) => Ok(Taken::Done),
+        }
+    }
+
+    fn change(
+        &mut self,
+        lsn: Lsn,
+        oid: u32,
+        op: Op,
+        write: impl FnOnce(
+            &mut native::Encoder,
+            &native::Table,
+            &Stamp,
+            &mut Outgoing<'_>,
+        ) -> Result<(), waltap_event::Failure<Error>>,
+    ) -> Result<Taken> {
+        let Some(open) = &mut self.open else { return Err(out_of_place("a change outside of a transaction")) };
+        let table: &mut CapturedTable = match self.tables.find(oid)? {
+            Found::Captured(table) => table,
+            Found::LeftOut => {
+                open.ordinal += 1;
+                return Ok(Taken::Done);
+            }
+            Found::Unresolved => return Ok(Taken::Unresolved(oid)),
+            Found::NeedsSnapshot => return Ok(Taken::NeedsSnapshot(oid)),
+        };
+        let ordinal = open.ordinal;
+        open.ordinal += 1;
+        if !table.sends(open.begin.final_lsn) {
+            return Ok(Taken::Done);
+        }
+        let stamp = Stamp {
+            txid: Some(open.begin.xid),
+            lsn,
+            commit_lsn: open.begin.final_lsn,
+            ordinal: Some(ordinal),
+            happened_at: open.begin.commit_time,
+            written_at: self.now,
+        };
+        let mut out = Outgoing::new(&self.sink, &table.topic, Account::Stream(open.group), &mut self.staged);
+        let written = write(&mut self.encoder, &table.prepared, &stamp, &mut out);
+        let (records, bytes) = (out.records, out.bytes);
+        written.map_err(|error| failure(&table.shape, error))?;
+        table.count(op, records, bytes);
+        self.tables.touch(oid);
+        self.events += records;
+        open.has_events = true;
+        // Reports are only taken between frames, so noting it after the fact is in time.
+        self.ledger.hand_over(open.group, records).map_err(imbalance)?;
+        Ok(Taken::Done)
+    }
+
+    fn begin(&mut self, begin: Begin) -> Result<Taken> {
+        if self.open.is_some() {
+            return Err(out_of_place("a transaction inside of another"));
+        }
+        self.open = Some(OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, has_events: false });
+        Ok(Taken::Done)
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<Taken> {
+        let Some(open) = self.open.take() else { return Err(out_of_place("a commit outside of a transaction")) };
+        if open.begin.final_lsn != commit.commit_lsn {
+            return Err(out_of_place("a commit of another transaction than the open one"));
+        }
+        self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
+        if open.has_events {
+            self.unconfirmed.push_back((commit.end_lsn, commit.commit_time));
+        }
+        self.received = self.received.max(commit.end_lsn);
+        Ok(Taken::Done)
+    }
+
+    fn logical_message(&mut self, lsn: Lsn, message: LogicalMessage<'_>) -> Result<Taken> {
+        let Some(topic) = &self.message_topic else { return Ok(Taken::NoMessageTopic) };
+        let (account, stamp) = match (&mut self.open, message.transactional) {
+            (Some(open), true) => {
+                let ordinal = open.ordinal;
+                open.ordinal += 1;
+                open.has_events = true;
+                let stamp = Stamp {
+                    txid: Some(open.begin.xid),
+                    lsn,
+                    commit_lsn: open.begin.final_lsn,
+                    ordinal: Some(ordinal),
+                    happened_at: open.begin.commit_time,
+                    written_at: self.now,
+                };
+                (open.group, stamp)
+            }
+            (None, true) => return Err(out_of_place("a transactional message outside of a transaction")),
+            // Sent at once, whatever becomes of the transaction that wrote it: it is a group of its own.
+            (_, false) => {
+                let stamp = Stamp {
+                    txid: None,
+                    lsn,
+                    commit_lsn: message.lsn,
+                    ordinal: Some(0),
+                    happened_at: self.now,
+                    written_at: self.now,
+                };
+                (self.ledger.open(), stamp)
+            }
+        };
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged);
+        let written = self.encoder.message(&stamp, &message, &mut out);
+        let records = out.records;
+        written.map_err(|error| match error {
+            waltap_event::Failure::Sink(error) => error,
+            waltap_event::Failure::Event(error) => {
+                Error::data(Code::MALFORMED_MESSAGE, "writing an event of a logical message").source(error)
+            }
+        })?;
+        self.events += records;
+        self.ledger.hand_over(account, records).map_err(imbalance)?;
+        if !message.transactional {
+            self.ledger.close(account, message.lsn).map_err(imbalance)?;
+        }
+        Ok(Taken::Done)
+    }
+
+    pub(crate) fn set_message_topic(&mut self, topic: Topic) {
+        self.message_topic = Some(topic);
+    }
+
+    /// Enters confirmations into the ledger, and says how far the slot may advance now.
+    pub(crate) fn settle(&mut self, confirmations: &mut Vec<(GroupId, u64)>) -> Result<Durable> {
+        for (group, count) in confirmations.drain(..) {
+            self.ledger.confirm(group, count).map_err(imbalance)?;
+        }
+        let durable = self.ledger.durable();
+        while self.unconfirmed.front().is_some_and(|(end, _)| *end <= durable.lsn()) {
+            self.unconfirmed.pop_front();
+        }
+        Ok(durable)
+    }
+
+    /// How many events wait for their confirmation.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.ledger.in_flight()
+    }
+
+    /// Commit time of the oldest transaction that is not confirmed: of a complete one, or else of the open one.
+    pub(crate) fn oldest_unconfirmed(&self) -> Option<PgTime> {
+        self.unconfirmed.front().map(|(_, time)| *time).or(self.open.map(|open| open.begin.commit_time))
+    }
+
+    pub(crate) fn received(&self) -> Lsn {
+        self.received
+    }
+
+    pub(crate) fn server(&self) -> Lsn {
+        self.server
+    }
+
+    /// Events sent in this session.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn transaction(&mut self) -> Result<&mut OpenTransaction> {
+        self.open.as_mut().ok_or_else(|| out_of_place("a truncate outside of a transaction"))
+    }
+}
+
+fn malformed(error: waltap_pgoutput::Error) -> Error {
+    Error::data(Code::MALFORMED_MESSAGE, "reading the replication stream").source(error)
+}
+
+fn out_of_place(what: &str) -> Error {
+    Error::data(Code::MALFORMED_MESSAGE, format!("the replication stream holds {what}"))
+}
+
+fn imbalance(error: Imbalance) -> Error {
+    Error::configuration(Code::INTERNAL, "keeping the account of what Kafka has confirmed").source(error)
+}
