@@ -95,14 +95,6 @@ pub struct Settings {
     pub linger: Duration,
     /// How batches are compressed.
     pub compression: Compression,
-    /// The same with a smaller queue: a share of what several producers have together. Never larger than it was.
-    #[must_use]
-    pub fn with_queue_share(mut self, bytes: usize) -> Self {
-        // librdkafka's own bound stays where it is, well behind.
-        self.queue_bytes = self.queue_bytes.min(bytes.max(QUEUE_BYTES_MIN));
-        self
-    }
-
     /// The largest record that is sent, before compression.
     pub message_bytes_max: usize,
     /// The name under which brokers know us.
@@ -167,6 +159,14 @@ impl Options {
     /// How many bytes may wait for Kafka in one producer.
     pub fn queue_bytes(&self) -> usize {
         self.queue_bytes
+    }
+
+    /// The same with a smaller queue: a share of what several producers have together. Never larger than it was.
+    #[must_use]
+    pub fn with_queue_share(mut self, bytes: usize) -> Self {
+        // librdkafka's own bound stays where it is, well behind.
+        self.queue_bytes = self.queue_bytes.min(bytes.max(QUEUE_BYTES_MIN));
+        self
     }
 
     /// The largest record that is sent, before compression.
