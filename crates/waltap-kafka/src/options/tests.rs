@@ -80,3 +80,11 @@ fn a_queue_that_holds_nothing_and_a_zero_byte_are_refused() {
     assert_eq!(error.code(), Code::KAFKA_PROPERTY);
     assert!(error.message().contains("client.id"), "{error}");
 }
+
+#[test]
+fn a_share_of_the_queue_is_never_larger_than_the_queue_nor_too_small_to_work() {
+    let options = with(&[]).unwrap();
+    assert_eq!(options.clone().with_queue_share(1 << 20).queue_bytes(), 1 << 20);
+    assert_eq!(options.clone().with_queue_share(usize::MAX).queue_bytes(), QUEUE_BYTES_DEFAULT);
+    assert_eq!(options.with_queue_share(0).queue_bytes(), QUEUE_BYTES_MIN);
+}
