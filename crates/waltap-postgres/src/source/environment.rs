@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// The environment variables from which defaults are taken: the process's, or a set of one's own.
 #[derive(Clone, Default)]
@@ -35,6 +36,16 @@ impl Environment {
     /// The value of a variable. An empty one counts as unset, as for libpq.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The user's folder, where libpq looks for password and certificate files.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+
+    /// The name of the operating system's user, libpq's default for the database's.
+    pub(crate) fn system_user(&self) -> Option<&str> {
+        self.get("USER").or_else(|| self.get("LOGNAME"))
     }
 }
 

@@ -1,0 +1,168 @@
+//! The bytes that were read, and the messages in them.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// How much is read at once when there is much: enough for hundreds of rows, little beside the memory of a tap.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Reading stops to be worth while below this much room.
+const ROOM_BYTES_MIN: usize = 16 * 1024;
+
+/// The longest message. PostgreSQL builds a message in a buffer of at most 1 GiB; what claims to be longer is not one.
+const MESSAGE_BYTES_MAX: usize = (1 << 30) + 64 * 1024;
+
+/// Tag and length.
+const HEADER_BYTES: usize = 5;
+
+/// A message claims a length that none has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ImpossibleLength {
+    pub(super) tag: u8,
+    pub(super) length: u32,
+}
+
+/// Where a whole message stands in the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Envelope {
+    pub(super) tag: u8,
+    start: usize,
+    end: usize,
+}
+
+/// One buffer, which messages are borrowed from.
+pub(super) struct Inbox {
+    buffer: BytesMut,
+    /// What before this was taken.
+    taken: usize,
+    /// How long the next message is, header included, when it is known and not whole yet.
+    awaited: usize,
+    /// Whether the buffer has grown for a large message.
+    grown: bool,
+}
+
+impl Inbox {
+    /// An inbox that begins with what was read already.
+    pub(super) fn new(rest: &[u8]) -> Inbox {
+        let mut buffer = BytesMut::with_capacity(BUFFER_BYTES.max(rest.len()));
+        buffer.extend_from_slice(rest);
+        Inbox { buffer, taken: 0, awaited: 0, grown: false }
+    }
+
+    /// Takes the next message, if it is whole.
+    pub(super) fn next(&mut self) -> Result<Option<Envelope>, ImpossibleLength> {
+        let unread = self.buffer.get(self.taken..).unwrap_or_default();
+        let Some(&[tag, a, b, c, d]) = unread.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let length = u32::from_be_bytes([a, b, c, d]);
+        // The length counts itself and not the tag.
+        let whole = length as usize + 1;
+        if !(HEADER_BYTES..=MESSAGE_BYTES_MAX).contains(&whole) {
+            return Err(ImpossibleLength { tag, length });
+        }
+        if unread.len() < whole {
+            self.awaited = whole;
+            return Ok(None);
+        }
+        let start = self.taken + HEADER_BYTES;
+        self.taken += whole;
+        self.awaited = 0;
+        Ok(Some(Envelope { tag, start, end: self.taken }))
+    }
+
+    /// What a message holds.
+    pub(super) fn content(&self, envelope: Envelope) -> &[u8] {
+        self.buffer.get(envelope.start..envelope.end).unwrap_or_default()
+    }
+
+    /// Waits for bytes, then takes all that is there, up to the room of the buffer. Says how many came; 0 means that no more will. Cancel
+    /// safe: a byte is either in the inbox or still with the kernel.
+    pub(super) async fn fill(&mut self, reader: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+        self.make_room();
+        let before = self.buffer.len();
+        // The one place that reads: how much is gathered before it wakes belongs here.
+        poll_fn(|context| {
+            loop {
+                match pin!(reader.read_buf(&mut self.buffer)).poll(context) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(self.buffer.len() - before)),
+                    Poll::Ready(Ok(_)) if self.buffer.len() < self.buffer.capacity() => {}
+                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(self.buffer.len() - before)),
+                    // What came before the error is delivered first; the error comes again.
+                    Poll::Ready(Err(_)) | Poll::Pending if self.buffer.len() > before => {
+                        return Poll::Ready(Ok(self.buffer.len() - before));
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    fn make_room(&mut self) {
+        self.buffer.advance(self.taken);
+        self.taken = 0;
+        let wanted = self.awaited.max(self.buffer.len() + ROOM_BYTES_MIN);
+        if self.grown && wanted <= BUFFER_BYTES {
+            // Give back what a large message needed.
+            let mut small = BytesMut::with_capacity(BUFFER_BYTES);
+            small.extend_from_slice(&self.buffer);
+            self.buffer = small;
+            self.grown = false;
+        } else if self.buffer.capacity() < wanted || self.buffer.is_empty() {
+            self.grown |= wanted > BUFFER_BYTES;
+            // Moves what is left to the front when that makes the room.
+            self.buffer.reserve(wanted.max(BUFFER_BYTES) - self.buffer.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(tag: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![tag];
+        bytes.extend(u32::try_from(content.len() + 4).unwrap().to_be_bytes());
+        bytes.extend(content);
+        bytes
+    }
+
+    #[tokio::test]
+    async fn messages_come_out_however_the_bytes_come_in() {
+        let sizes = [0, 1, 17, 300, 70_000, 5, BUFFER_BYTES * 3, 2, 0];
+        // Byte by byte takes its time: without the large ones.
+        for (chunk, largest) in [(1, 300), (4096, usize::MAX), (1 << 20, usize::MAX)] {
+            let sizes = sizes.iter().filter(|size| **size <= largest);
+            let sent: Vec<Vec<u8>> = sizes.enumerate().map(|(index, size)| vec![index as u8; *size]).collect();
+            let bytes: Vec<u8> = sent.iter().flat_map(|content| message(b'd', content)).collect();
+            let (mut near, mut far) = tokio::io::duplex(chunk);
+            let writer = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut far, &bytes).await });
+            let mut inbox = Inbox::new(&[]);
+            let mut received = Vec::new();
+            while inbox.fill(&mut near).await.unwrap() > 0 {
+                while let Some(envelope) = inbox.next().unwrap() {
+                    received.push(inbox.content(envelope).to_vec());
+                }
+            }
+            writer.await.unwrap().unwrap();
+            assert!(received == sent, "chunks of {chunk}");
+            inbox.make_room();
+            assert!(inbox.buffer.capacity() <= 2 * BUFFER_BYTES, "{}", inbox.buffer.capacity());
+        }
+    }
+
+    #[test]
+    fn impossible_lengths_are_refused_at_once() {
+        for length in [0_u32, 3, (1 << 30) + (1 << 20), u32::MAX] {
+            let mut header = vec![b'd'];
+            header.extend(length.to_be_bytes());
+            assert_eq!(Inbox::new(&header).next(), Err(ImpossibleLength { tag: b'd', length }));
+        }
+        assert_eq!(Inbox::new(b"d\0\0\0").next(), Ok(None));
+    }
+}

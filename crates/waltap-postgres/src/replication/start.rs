@@ -1,0 +1,120 @@
+//! From a session for commands to a stream.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use waltap_error::{Code, Error, Result};
+use waltap_pgoutput::Lsn;
+
+use super::inbox::Inbox;
+use super::vigil::Vigil;
+use super::{ReplicationConnection, ReplicationStream, StatusHandle, command, status};
+use crate::connect::Received;
+use crate::server_error::{Doing, Failure, ServerError};
+
+/// However patient the server is, a status goes out this often, so that it shows on the server what we have.
+const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(10);
+
+/// How many statuses fit into `wal_sender_timeout`: two may be late before the server gives us up.
+const STATUSES_PER_TIMEOUT: u32 = 3;
+
+/// More often than this a status is a burden and no help.
+const STATUS_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// What to stream.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    /// The slot to read.
+    pub slot: String,
+    /// The publications to read; at least one.
+    pub publications: Vec<String>,
+    /// Where to start. The server starts at the slot's confirmed position when that is later.
+    pub from: Lsn,
+    /// Whether `pg_logical_emit_message` is sent too: PostgreSQL 14 and later; left out before.
+    pub messages: bool,
+    /// How often a standby status is sent at least. `None`: a third of the server's `wal_sender_timeout`, at most 10 s. Never longer than
+    /// that, whatever is given.
+    pub status_interval: Option<Duration>,
+}
+
+impl ReplicationConnection {
+    /// Starts to stream. The session becomes the two halves of the stream; the status half runs in a task of its own from now on.
+    pub async fn start(mut self, options: StartOptions) -> Result<(ReplicationStream, StatusHandle)> {
+        let what = format!("starting to stream the slot {}", options.slot);
+        let sender_timeout = self.wal_sender_timeout().await?;
+        let interval = status_interval(sender_timeout, options.status_interval);
+        let command = command::start(&options, options.from, self.version());
+        let started = self.begin_stream(&command).await;
+        started.map_err(|failure| self.session.error(failure, Doing::StartingStream, &options.slot, &what))?;
+        tracing::debug!(
+            slot = options.slot,
+            from = %options.from,
+            wal_sender_timeout = ?sender_timeout,
+            status_interval = ?interval,
+            "streaming"
+        );
+        let vigil = Vigil::new(sender_timeout, self.version());
+        let (transport, rest) = self.session.wire.into_parts();
+        let (reader, writer) = tokio::io::split(transport);
+        let (handle, task) = status::start(writer, interval);
+        let stream = ReplicationStream::new(options.slot, reader, Inbox::new(&rest), task, handle.clone(), vigil);
+        Ok((stream, handle))
+    }
+
+    /// The server's `wal_sender_timeout` for this session; `None` when it is off.
+    async fn wal_sender_timeout(&mut self) -> Result<Option<Duration>> {
+        let what = "reading the setting wal_sender_timeout";
+        // As a number of milliseconds, which SHOW would dress up.
+        let command = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+        let rows = self.session.command(Doing::Statement, "", what, command).await?;
+        let value = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+        let millis = value.and_then(|value| value.parse().ok());
+        let millis: u64 =
+            millis.ok_or_else(|| Error::configuration(Code::SERVER_REFUSED, format!("{what}: the answer is not understood")))?;
+        Ok((millis > 0).then(|| Duration::from_millis(millis)))
+    }
+
+    async fn begin_stream(&mut self, command: &str) -> Result<(), Failure> {
+        let mut request = BytesMut::new();
+        frontend::query(command, &mut request)?;
+        let wire = &mut self.session.wire;
+        wire.send(&request).await?;
+        loop {
+            match wire.receive().await? {
+                Received::CopyBoth => return Ok(()),
+                Received::Message(Message::NoticeResponse(_) | Message::ParameterStatus(_)) => {}
+                Received::Message(Message::ErrorResponse(body)) => {
+                    return Err(ServerError::read(body.fields()).into());
+                }
+                Received::Message(_) => {
+                    let what = "the server answered START_REPLICATION with something else than a stream";
+                    return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what).into());
+                }
+            }
+        }
+    }
+}
+
+/// How often a status is sent at least.
+fn status_interval(sender_timeout: Option<Duration>, wanted: Option<Duration>) -> Duration {
+    let longest = sender_timeout.map_or(STATUS_INTERVAL_MAX, |timeout| STATUS_INTERVAL_MAX.min(timeout / STATUSES_PER_TIMEOUT));
+    wanted.map_or(longest, |wanted| longest.min(wanted)).max(STATUS_INTERVAL_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_never_passes_a_third_of_the_servers_patience() {
+        let seconds = Duration::from_secs;
+        assert_eq!(status_interval(Some(seconds(60)), None), seconds(10));
+        assert_eq!(status_interval(Some(seconds(6)), None), seconds(2));
+        assert_eq!(status_interval(Some(seconds(6)), Some(seconds(5))), seconds(2));
+        assert_eq!(status_interval(Some(seconds(6)), Some(seconds(1))), seconds(1));
+        assert_eq!(status_interval(None, None), seconds(10));
+        assert_eq!(status_interval(Some(Duration::from_millis(1)), None), STATUS_INTERVAL_MIN);
+    }
+}
