@@ -1,6 +1,7 @@
 //! Servers as child processes: they die with the process that started them, and they can be killed, paused and continued.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -70,6 +71,8 @@ impl Launch {
             None => command.stdout(Stdio::null()),
         };
         command.stderr(log);
+        // Ctrl-C goes to the test alone, which stops its servers in order.
+        command.process_group(0);
         Ok(command)
     }
 }

@@ -7,7 +7,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -16,6 +16,9 @@ use crate::{Failure, Result};
 
 /// Longer than a broker under load needs for one answer, shorter than a test's patience.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a follower is asked whether it goes on.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,16 +109,28 @@ impl Topics {
                 None => return Err(Failure::new(format!("{} gave no record for {TIMEOUT:?}", topics.join(", ")))),
                 Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
                 Some(Err(error)) => return Err(error.into()),
-                Some(Ok(message)) => visitor(Record {
-                    topic: message.topic().to_owned(),
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
-                    value: message.payload().map(|value| String::from_utf8_lossy(value).into_owned()),
-                })?,
+                Some(Ok(message)) => visitor(record(&message))?,
             }
         }
         Ok(())
+    }
+
+    /// Shows the records that come from now on, in all topics whose names match the regular expression (which begins with `^`),
+    /// until the visitor has seen enough and says false. It is called without a record from time to time. Blocks.
+    pub fn follow(&self, pattern: &str, visitor: &mut dyn FnMut(Option<Record>) -> bool) -> Result {
+        let mut config = self.config();
+        config.set("group.id", "kit-follow").set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
+        // Topics that are made later are found this soon.
+        config.set("topic.metadata.refresh.interval.ms", "1000");
+        let consumer: BaseConsumer = config.create()?;
+        consumer.subscribe(&[pattern])?;
+        loop {
+            // Errors pass: a topic that is not there yet, a broker that restarts.
+            let message = consumer.poll(FOLLOW_INTERVAL).and_then(std::result::Result::ok);
+            if !visitor(message.map(|message| record(&message))) {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes a topic with one replica.
@@ -142,6 +157,16 @@ impl Topics {
             producer.send(BaseRecord::to(topic).key(*key).payload(*value)).map_err(|(error, _)| Failure::from(error))?;
         }
         blocking(move || Ok(producer.flush(TIMEOUT)?)).await
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
+        value: message.payload().map(|value| String::from_utf8_lossy(value).into_owned()),
     }
 }
 
