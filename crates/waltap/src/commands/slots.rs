@@ -1,0 +1,289 @@
+//! `waltap slots`: what captures left on the server, listed and dropped.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use waltap_capture::{Belongings, belongings, remove};
+use waltap_error::{Code, Error, Result};
+use waltap_postgres::Source;
+use waltap_postgres::slot::{NAME_PREFIX, SlotState, slot_name};
+
+use super::block_on;
+use crate::command_line::{SlotsArguments, SlotsCommand};
+use crate::configuration::{self, human_size};
+use crate::failure::printable;
+use crate::table::{self, Side};
+use crate::{logging, output};
+
+pub(super) fn run(arguments: SlotsArguments) -> Result<ExitCode> {
+    let (settings, action) = match arguments.command {
+        SlotsCommand::List { json, settings } => (settings, Action::List { json }),
+        SlotsCommand::Drop { yes, settings } => (settings, Action::Drop { yes }),
+    };
+    let configuration = configuration::load(settings)?;
+    logging::start(&configuration, logging::LEVEL_OF_OTHERS)?;
+    let source = configuration.source()?;
+    match action {
+        Action::List { json } => block_on(Box::pin(list(source, configuration.name_if_given()?, json)))?,
+        Action::Drop { yes } => {
+            let job = Drop { source, capture: configuration.name()?, kafka: configuration.kafka_if_given()? };
+            block_on(Box::pin(job.run(yes)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Action {
+    List { json: bool },
+    Drop { yes: bool },
+}
+
+async fn list(source: Source, capture: Option<String>, json: bool) -> Result<()> {
+    let found = belongings(&source, capture.as_deref()).await?;
+    if json {
+        output::print_json(&as_json(&found))?;
+    } else if found.is_empty() {
+        output::print(&format!("no slots and no publications of waltap on {source}\n"))?;
+    } else {
+        output::print(&printable(&describe(&found)))?;
+    }
+    Ok(())
+}
+
+const SLOT_COLUMNS: &[(&str, Side)] = &[
+    ("SLOT", Side::Left),
+    ("CAPTURE", Side::Left),
+    ("DATABASE", Side::Left),
+    ("ACTIVE", Side::Left),
+    ("CONFIRMED", Side::Right),
+    ("RETAINED WAL", Side::Right),
+    ("WAL STATUS", Side::Left),
+];
+
+const PUBLICATION_COLUMNS: &[(&str, Side)] =
+    &[("PUBLICATION", Side::Left), ("DATABASE", Side::Left), ("OWNER", Side::Left), ("TABLES", Side::Right)];
+
+fn describe(found: &Belongings) -> String {
+    let slots: Vec<Vec<String>> = found.slots.iter().map(slot_row).collect();
+    let publications: Vec<Vec<String>> = found
+        .publications
+        .iter()
+        .map(|(database, publication)| {
+            vec![publication.name.clone(), database.clone(), publication.owner.clone(), publication.tables.to_string()]
+        })
+        .collect();
+    let mut text = String::new();
+    if !slots.is_empty() {
+        text.push_str(&table::draw(SLOT_COLUMNS, &slots));
+    }
+    if !publications.is_empty() {
+        if !slots.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&table::draw(PUBLICATION_COLUMNS, &publications));
+    }
+    text
+}
+
+fn slot_row(slot: &SlotState) -> Vec<String> {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    vec![
+        slot.name.clone(),
+        or_dash(capture_of(slot).map(str::to_owned)),
+        or_dash(slot.database.clone()),
+        if slot.active { "yes" } else { "no" }.to_owned(),
+        or_dash(slot.confirmed_flush_lsn.map(|lsn| lsn.to_string())),
+        or_dash(slot.retained_bytes.map(human_size)),
+        state_word(slot),
+    ]
+}
+
+fn state_word(slot: &SlotState) -> String {
+    match (&slot.invalidation, slot.wal_status) {
+        (Some(invalidation), _) => format!("invalidated: {}", invalidation.reason),
+        (None, Some(status)) => status.as_str().to_owned(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// The capture whose slot of its database has this name. Names are made of both, so each way of parting them is tried.
+fn capture_of(slot: &SlotState) -> Option<&str> {
+    let database = slot.database.as_deref()?;
+    let rest = slot.name.strip_prefix(NAME_PREFIX)?;
+    rest.match_indices('_').map(|(index, _)| &rest[..index]).find(|capture| slot_name(capture, database) == slot.name)
+}
+
+fn as_json(found: &Belongings) -> serde_json::Value {
+    let slots: Vec<_> = found
+        .slots
+        .iter()
+        .map(|slot| {
+            serde_json::json!({
+                "slot": slot.name,
+                "capture": capture_of(slot),
+                "database": slot.database,
+                "active": slot.active,
+                "confirmed_lsn": slot.confirmed_flush_lsn.map(|lsn| lsn.to_string()),
+                "retained_wal_bytes": slot.retained_bytes,
+                "wal_status": slot.wal_status.map(|status| status.as_str()),
+                "invalidation": slot.invalidation.as_ref().map(|invalidation| &invalidation.reason),
+            })
+        })
+        .collect();
+    let publications: Vec<_> = found
+        .publications
+        .iter()
+        .map(|(database, publication)| {
+            serde_json::json!({
+                "publication": publication.name,
+                "database": database,
+                "owner": publication.owner,
+                "tables": publication.tables,
+            })
+        })
+        .collect();
+    serde_json::json!({ "slots": slots, "publications": publications })
+}
+
+struct Drop {
+    source: Source,
+    capture: String,
+    kafka: Option<waltap_kafka::Options>,
+}
+
+impl Drop {
+    async fn run(self, yes: bool) -> Result<()> {
+        let found = belongings(&self.source, Some(&self.capture)).await?;
+        if found.is_empty() && self.kafka.is_none() {
+            output::print(&format!("no slots and no publications of the capture {} on {}\n", self.capture, self.source))?;
+            return Ok(());
+        }
+        let story = printable(&self.story(&found));
+        if yes {
+            logging::print_error(&story);
+        } else if !confirmed(&story)? {
+            output::print("nothing was dropped\n")?;
+            return Ok(());
+        }
+        remove(&self.source, self.kafka.as_ref(), &self.capture, &found).await?;
+        output::print(&format!("dropped {} slots and {} publications\n", found.slots.len(), found.publications.len()))?;
+        Ok(())
+    }
+
+    /// What goes, and what is lost by it.
+    fn story(&self, found: &Belongings) -> String {
+        let mut story = format!("To drop, of the capture {} on {}:\n", self.capture, self.source);
+        for slot in &found.slots {
+            let database = slot.database.as_deref().unwrap_or("-");
+            let confirmed = slot.confirmed_flush_lsn.map_or("its start".to_owned(), |lsn| lsn.to_string());
+            story.push_str(&format!("  slot {} of database {database}: changes after {confirmed} are lost to it", slot.name));
+            if let Some(bytes) = slot.retained_bytes {
+                story.push_str(&format!("; {} of log are set free", human_size(bytes)));
+            }
+            story.push('\n');
+            if slot.active {
+                story.push_str("    it is being read now: stop its capture first\n");
+            }
+        }
+        for (database, publication) in &found.publications {
+            story.push_str(&format!(
+                "  publication {} of database {database}, of {} tables\n",
+                publication.name, publication.tables
+            ));
+        }
+        match &self.kafka {
+            Some(kafka) => story.push_str(&format!("  its progress in Kafka at {}\n", kafka.brokers())),
+            None => story.push_str(
+                "Its progress in Kafka stays, since no --brokers are given: a capture of the same name would miss its slots and say so (WT0010).\n",
+            ),
+        }
+        story.push_str("Topics and their records stay as they are.\n");
+        story
+    }
+}
+
+/// Asks a person. Without a terminal there is none.
+fn confirmed(story: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::configuration(Code::INVALID_VALUE, "`slots drop` asks first, and there is no terminal to ask on")
+            .remedy("give --yes to drop without being asked; `waltap slots list` shows what is there"));
+    }
+    logging::print_error(&format!("{story}Drop them? Write yes: "));
+    // A prompt that cannot be shown is answered by nobody.
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Error::configuration(Code::INVALID_VALUE, "the answer cannot be read").source(error))?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use waltap_postgres::slot::{OwnPublication, WalStatus};
+
+    use super::*;
+
+    fn slot(capture: &str, database: &str) -> SlotState {
+        SlotState {
+            name: slot_name(capture, database),
+            plugin: Some("pgoutput".to_owned()),
+            database: Some(database.to_owned()),
+            temporary: false,
+            active: true,
+            active_pid: Some(1),
+            restart_lsn: "0/16B3748".parse().ok(),
+            confirmed_flush_lsn: "0/16B3790".parse().ok(),
+            wal_status: Some(WalStatus::Reserved),
+            safe_wal_bytes: None,
+            invalidation: None,
+            retained_bytes: Some(2048),
+            server_lsn: "0/16B3800".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_slot_knows_its_capture() {
+        for (capture, database) in
+            [("waltap", "shop"), ("my_capture", "shop_eu"), ("a", "Größe der Dinge"), ("a_b", "b_c"), ("x", &"long".repeat(15))]
+        {
+            assert_eq!(capture_of(&slot(capture, database)), Some(capture), "{database}");
+        }
+        let strange = SlotState { name: "waltap_of_another".to_owned(), ..slot("waltap", "shop") };
+        assert_eq!(capture_of(&strange), None);
+    }
+
+    fn found() -> Belongings {
+        let publication = OwnPublication { name: "waltap_waltap".to_owned(), owner: "waltap".to_owned(), tables: 3 };
+        Belongings { slots: vec![slot("waltap", "shop")], publications: vec![("shop".to_owned(), publication)] }
+    }
+
+    #[test]
+    fn slots_and_publications_are_listed() {
+        let text = describe(&found());
+        for part in ["waltap_waltap_shop", "0/16B3790", "2.0 KiB", "reserved", "waltap_waltap", "OWNER"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let json = as_json(&found());
+        assert_eq!(json["slots"][0]["capture"], "waltap");
+        assert_eq!(json["publications"][0]["tables"], 3);
+    }
+
+    #[test]
+    fn what_will_be_lost_is_said_first() {
+        let drop =
+            Drop { source: Source::parse("postgres://waltap:hunter2@db").unwrap(), capture: "waltap".to_owned(), kafka: None };
+        let story = drop.story(&found());
+        for part in [
+            "slot waltap_waltap_shop",
+            "changes after 0/16B3790 are lost",
+            "being read now",
+            "publication waltap_waltap of database shop",
+            "WT0010",
+        ] {
+            assert!(story.contains(part), "{story}");
+        }
+        assert!(!story.contains("hunter2"));
+    }
+}

@@ -1,0 +1,186 @@
+//! `waltap status`: what the running capture says of itself, as a table.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use waltap_capture::{CaptureStatus, TapStatus};
+use waltap_error::{Code, Error, Result};
+
+use crate::command_line::StatusArguments;
+use crate::configuration::{self, human_size};
+use crate::failure::printable;
+use crate::table::{self, Side};
+use crate::{logging, output};
+
+/// A capture on the same machine answers in milliseconds; one that does not within this hangs.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The longest answer that is read: a thousand databases fit many times.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+pub(super) fn run(arguments: StatusArguments) -> Result<ExitCode> {
+    let configuration = configuration::load(arguments.settings)?;
+    logging::start(&configuration, logging::LEVEL_OF_OTHERS)?;
+    let Some(http) = configuration.http()? else {
+        return Err(Error::configuration(Code::NO_STATUS, "the status server is off")
+            .remedy("ask with --http ADDRESS of the running capture"));
+    };
+    let answer = fetch(reachable(http.address))?;
+    if arguments.json {
+        output::print(&format!("{}\n", answer.trim_end()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status: CaptureStatus = serde_json::from_str(&answer).map_err(|error| {
+        Error::configuration(Code::NO_STATUS, format!("what answers on {} is no capture of this version of waltap", http.address))
+            .source(error)
+    })?;
+    output::print(&printable(&describe(&status)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An address that listens everywhere is reached on this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn fetch(address: SocketAddr) -> Result<String> {
+    let silent = |error: ureq::Error| {
+        Error::transient(Code::NO_STATUS, format!("no running capture answers on {address}")).source(error).remedy(
+            "is it running, and with this --http address? Its log says which address it took: \"the status server listens\"",
+        )
+    };
+    // A proxy has no business between two processes of one user.
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIME_MAX)).proxy(None).build().into();
+    let mut response = agent.get(format!("http://{address}/status")).call().map_err(silent)?;
+    response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(silent)
+}
+
+const COLUMNS: &[(&str, Side)] = &[
+    ("DATABASE", Side::Left),
+    ("STATE", Side::Left),
+    ("TABLES", Side::Right),
+    ("CONFIRMED", Side::Right),
+    ("SERVER", Side::Right),
+    ("LAG", Side::Right),
+    ("LAG TIME", Side::Right),
+    ("RETAINED WAL", Side::Right),
+    ("EVENTS", Side::Right),
+    ("EVENTS/S", Side::Right),
+    ("IN FLIGHT", Side::Right),
+    ("RECONNECTS", Side::Right),
+];
+
+fn describe(status: &CaptureStatus) -> String {
+    let ready = if status.ready { "ready" } else { "not ready" };
+    let mut text = format!("capture {} on {} (waltap {}): {ready}\n", status.capture, status.source, status.version);
+    if status.taps.is_empty() {
+        text.push_str("no database is captured yet\n");
+        return text;
+    }
+    text.push('\n');
+    text.push_str(&table::draw(COLUMNS, &status.taps.iter().map(row).collect::<Vec<_>>()));
+    for tap in &status.taps {
+        if let Some(error) = &tap.error {
+            text.push_str(&format!("\n{}: {error}\n", tap.database));
+            if let Some(remedy) = &tap.remedy {
+                text.push_str(&format!("  fix: {}\n", remedy.trim_end().replace('\n', "\n       ")));
+            }
+        }
+        if tap.wal_status.as_deref().is_some_and(|wal_status| wal_status == "unreserved" || wal_status == "lost") {
+            text.push_str(&format!(
+                "\n{}: the server is about to remove log that the slot {} needs, or has done so\n",
+                tap.database, tap.slot
+            ));
+        }
+    }
+    text
+}
+
+fn row(tap: &TapStatus) -> Vec<String> {
+    let state = match tap.state {
+        waltap_capture::TapState::Snapshot if tap.snapshot_rows_expected > 0 => {
+            let percent = tap.snapshot_rows.saturating_mul(100) / tap.snapshot_rows_expected;
+            // The catalog's estimate may be too low.
+            format!("snapshot {}%", percent.min(99))
+        }
+        state => state.as_str().to_owned(),
+    };
+    vec![
+        tap.database.clone(),
+        state,
+        tap.tables.to_string(),
+        tap.confirmed_lsn.clone(),
+        tap.server_lsn.clone(),
+        human_size(tap.lag_bytes),
+        format!("{:.1} s", tap.lag_seconds),
+        tap.retained_wal_bytes.map_or("-".to_owned(), human_size),
+        tap.events.to_string(),
+        format!("{:.0}", tap.events_per_second),
+        human_size(tap.in_flight_bytes),
+        tap.reconnects.to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use waltap_capture::TapState;
+
+    use super::*;
+
+    #[test]
+    fn a_capture_is_described() {
+        let tap = TapStatus {
+            database: "shop".to_owned(),
+            state: TapState::Snapshot,
+            slot: "waltap_waltap_shop".to_owned(),
+            confirmed_lsn: "0/16B3748".to_owned(),
+            server_lsn: "0/16B3790".to_owned(),
+            lag_bytes: 72,
+            snapshot_rows: 50,
+            snapshot_rows_expected: 200,
+            wal_status: Some("unreserved".to_owned()),
+            error: Some("WT0020: Kafka cannot be reached".to_owned()),
+            remedy: Some("start it".to_owned()),
+            ..TapStatus::default()
+        };
+        let status = CaptureStatus {
+            capture: "waltap".to_owned(),
+            version: "1".to_owned(),
+            source: "postgres://db".to_owned(),
+            ready: false,
+            taps: vec![tap],
+        };
+        let text = describe(&status);
+        for part in [
+            "capture waltap on postgres://db (waltap 1): not ready",
+            "snapshot 25%",
+            "72 B",
+            "shop: WT0020: Kafka",
+            "fix: start it",
+            "waltap_waltap_shop",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_listens_everywhere_is_asked_here() {
+        assert_eq!(reachable("0.0.0.0:1".parse().unwrap()), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(reachable("[::]:1".parse().unwrap()), "[::1]:1".parse().unwrap());
+        assert_eq!(reachable("10.0.0.1:1".parse().unwrap()), "10.0.0.1:1".parse().unwrap());
+    }
+
+    #[test]
+    fn silence_has_a_code() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(fetch(free).unwrap_err().code(), Code::NO_STATUS);
+    }
+}

@@ -1,0 +1,224 @@
+//! From what was written to what a capture is told to do.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use waltap_capture::{
+    DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, SinkOptions, SnapshotMode, TableSelection, TopicTemplate,
+};
+use waltap_error::{Code, Error, Result};
+use waltap_postgres::Source;
+
+use super::layer::Origin;
+use super::read::{Configuration, missing};
+use super::size::parse_size;
+
+/// The least that may be handed to Kafka: below it every batch would be a wait.
+const QUEUE_BYTES_MIN: u64 = 1 << 20;
+
+/// The most connections that read a snapshot for one database: the server has a few hundred connections for everybody.
+const SNAPSHOT_WORKERS_MAX: usize = 64;
+
+/// Between two looks at the catalog there is at least this: it costs the server a few queries for each database.
+const DISCOVERY_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Settings that mean nothing when events go to standard output.
+const KAFKA_ONLY: &[&str] = &["brokers", "partitions", "replication-factor", "queue-bytes"];
+
+/// Where the status server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// The address; its port may be 0.
+    pub(crate) address: SocketAddr,
+}
+
+impl Configuration {
+    /// All that a capture is told to do.
+    pub(crate) fn capture(&self) -> Result<Options> {
+        self.choice("format")?;
+        let snapshot = match self.choice("snapshot")? {
+            "never" => SnapshotMode::Never,
+            "only" => SnapshotMode::Only,
+            _ => SnapshotMode::Initial,
+        };
+        let workers = self.read("snapshot-workers", |text| {
+            let workers = text.trim().parse().ok().filter(|workers: &NonZeroUsize| workers.get() <= SNAPSHOT_WORKERS_MAX);
+            workers.ok_or_else(|| format!("is not a whole number from 1 to {SNAPSHOT_WORKERS_MAX}"))
+        })?;
+        Ok(Options {
+            name: self.name()?,
+            databases: self.place("database", DatabaseSelection::parse(self.texts("database")))?,
+            tables: self.tables()?,
+            publication: self.read("publication", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
+            snapshot,
+            snapshot_workers: workers.unwrap_or(NonZeroUsize::MIN),
+            sink: self.sink()?,
+            topic: self.topic()?,
+            keys: self.keys()?,
+            tombstones: self.switch("tombstones")?,
+            messages: self.switch("messages")?,
+            discovery_interval: self.discovery_interval()?,
+            source: self.source()?,
+        })
+    }
+
+    /// The server.
+    pub(crate) fn source(&self) -> Result<Source> {
+        let text = self.read("source", |text| Ok::<_, Infallible>(text.to_owned()))?.ok_or_else(|| missing("source"))?;
+        let source = self.place("source", Source::parse(&text))?;
+        match self.read("source-password-file", |path| Ok::<_, Infallible>(path.to_owned()))? {
+            Some(path) => self.place("source-password-file", source.with_password_file(path)),
+            None => Ok(source),
+        }
+    }
+
+    /// Whether a password stands on the command line, where every user of the machine can read it.
+    pub(crate) fn password_is_exposed(&self) -> bool {
+        self.entry("source")
+            .is_some_and(|entry| matches!(entry.origin, Origin::Flag(_)) && entry.texts.iter().any(|text| holds_password(text)))
+    }
+
+    /// The capture's name.
+    pub(crate) fn name(&self) -> Result<String> {
+        self.required("name", |text| {
+            if Options::is_valid_name(text) {
+                return Ok(text.to_owned());
+            }
+            Err(format!("is not made of 1 to {} small letters, digits and underscores", Options::NAME_BYTES_MAX))
+        })
+    }
+
+    /// The capture's name, when one was asked for.
+    pub(crate) fn name_if_given(&self) -> Result<Option<String>> {
+        match self.entry("name") {
+            Some(entry) if entry.origin != Origin::Default => self.name().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// How Kafka is reached, where it must be.
+    pub(crate) fn kafka(&self) -> Result<waltap_kafka::Options> {
+        self.kafka_if_given()?.ok_or_else(|| {
+            missing("brokers")
+                .remedy("give --brokers HOST:PORT, set WALTAP_BROKERS, or look at the events first with --sink stdout")
+        })
+    }
+
+    /// How Kafka is reached, when brokers are given.
+    pub(crate) fn kafka_if_given(&self) -> Result<Option<waltap_kafka::Options>> {
+        let brokers = self.texts("brokers");
+        if brokers.is_empty() {
+            return Ok(None);
+        }
+        let queue_bytes = self.required("queue-bytes", |text| match parse_size(text) {
+            Ok(bytes) if bytes >= QUEUE_BYTES_MIN => usize::try_from(bytes).map_err(|_| "is larger than this machine's memory"),
+            Ok(_) => Err("is less than 1MiB"),
+            Err(_) => Err("is not a size in bytes such as `64MiB`, `1GB` or `500000`"),
+        })?;
+        let properties =
+            self.layer().properties().map(|(name, entry)| waltap_kafka::Property::new(name, entry.texts.concat())).collect();
+        let settings =
+            waltap_kafka::Settings { brokers: brokers.join(","), properties, queue_bytes, ..waltap_kafka::Settings::default() };
+        waltap_kafka::Options::new(settings).map(Some)
+    }
+
+    /// Where the status server listens; none when it is off.
+    pub(crate) fn http(&self) -> Result<Option<Http>> {
+        self.required("http", |text| match text.trim() {
+            // `off` is what YAML calls a truth value when it stands without quotes.
+            "off" | "false" => Ok(None),
+            address => match address.parse() {
+                Ok(address) => Ok(Some(Http { address })),
+                Err(_) => Err("is neither `off` nor an address such as `127.0.0.1:8642`"),
+            },
+        })
+    }
+
+    fn tables(&self) -> Result<TableSelection> {
+        // One after the other, so that an error names the one that is wrong.
+        self.place("table", TableSelection::parse(self.texts("table"), &[]))?;
+        self.place("exclude-table", TableSelection::parse(&[], self.texts("exclude-table")))?;
+        TableSelection::parse(self.texts("table"), self.texts("exclude-table"))
+    }
+
+    fn topic(&self) -> Result<TopicTemplate> {
+        let text = self.required("topic", |text| Ok::<_, Infallible>(text.to_owned()))?;
+        self.place("topic", TopicTemplate::parse(&text))
+    }
+
+    fn keys(&self) -> Result<Vec<KeyChoice>> {
+        self.texts("key").iter().map(|text| self.place("key", KeyChoice::parse(text))).collect()
+    }
+
+    fn discovery_interval(&self) -> Result<Duration> {
+        self.required("discovery-interval", |text| match humantime::parse_duration(text.trim()) {
+            Ok(interval) if interval >= DISCOVERY_INTERVAL_MIN => Ok(interval),
+            Ok(_) => Err("is less than 100ms"),
+            Err(_) => Err("is not a duration such as `10s`, `2m` or `1h 30m`"),
+        })
+    }
+
+    fn sink(&self) -> Result<SinkOptions> {
+        if self.choice("sink")? == "stdout" {
+            self.refuse_kafka_settings()?;
+            return Ok(SinkOptions::Stdout);
+        }
+        let partitions = self.number("partitions", 1, "is not a whole number, 1 or more")?;
+        let replicas = self.number::<i16>("replication-factor", 1, "is not a whole number, 1 or more")?;
+        Ok(SinkOptions::Kafka(KafkaSinkOptions {
+            client: self.kafka()?,
+            partitions: partitions.unwrap_or(1),
+            replication_factor: replicas.map_or(-1, i32::from),
+        }))
+    }
+
+    /// Kafka's settings beside `sink: stdout` are a contradiction when both were written in the same place, or the former in a stronger
+    /// one. In a weaker one they are what the user turned away from to have a look.
+    fn refuse_kafka_settings(&self) -> Result<()> {
+        let Some(sink) = self.entry("sink") else { return Ok(()) };
+        for key in KAFKA_ONLY {
+            let Some(entry) = self.entry(key).filter(|entry| entry.origin != Origin::Default) else { continue };
+            if entry.origin.rank() >= sink.origin.rank() {
+                return Err(Error::configuration(
+                    Code::CONFLICTING_OPTIONS,
+                    format!(
+                        "`sink: stdout` ({}) sends nothing to Kafka, and `{key}` ({}) is about Kafka",
+                        sink.origin, entry.origin
+                    ),
+                )
+                .remedy("leave out one of the two"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a URL or a `key=value` string holds a password.
+fn holds_password(text: &str) -> bool {
+    if let Some((_, rest)) = text.split_once("://") {
+        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        return user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+            || query.split('&').any(|parameter| parameter.starts_with("password="));
+    }
+    text.split_whitespace().any(|pair| pair.starts_with("password"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_seen() {
+        for text in
+            ["postgres://u:p@h/db", "postgresql://u:p%40@h:1/", "postgres://h/db?password=p", "host=h password=p", "password = p"]
+        {
+            assert!(holds_password(text), "{text}");
+        }
+        for text in ["postgres://u@h:5432/db", "postgres://u:@h", "postgres://h:5432?sslmode=require", "host=h user=u"] {
+            assert!(!holds_password(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The table of settings: one line of truth for the flag, the variable, the key in the file, the help and the default.
+
+use std::fmt;
+
+/// How a setting is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One value.
+    One,
+    /// `true` or `false`; the flag alone means `true`.
+    Switch,
+    /// Several values: a flag may be repeated, a file may hold a list; a stronger layer replaces the whole list.
+    List,
+    /// Names and values: `name=value` as a flag, a mapping in the file; a stronger layer replaces one name at a time.
+    Properties,
+}
+
+/// The commands that take a setting as a flag, as bits.
+pub(crate) mod scope {
+    /// `capture` and `check`.
+    pub(crate) const CAPTURE: u8 = 1;
+    /// `slots`.
+    pub(crate) const SLOTS: u8 = 2;
+    /// `topics`.
+    pub(crate) const TOPICS: u8 = 4;
+    /// `status`.
+    pub(crate) const STATUS: u8 = 8;
+    /// All of them.
+    pub(crate) const ALL: u8 = CAPTURE | SLOTS | TOPICS | STATUS;
+}
+
+/// One setting.
+pub(crate) struct Setting {
+    /// The key in the file, and the flag without its dashes.
+    pub(crate) key: &'static str,
+    /// How it is written.
+    pub(crate) shape: Shape,
+    /// What stands for the value in the help.
+    pub(crate) value_name: &'static str,
+    /// The heading of the help under which it stands.
+    pub(crate) heading: &'static str,
+    /// What holds when nothing is given, written as a user would write it.
+    pub(crate) default: Option<&'static str>,
+    /// The values that are allowed, each with its meaning. Empty: any that can be read.
+    pub(crate) choices: &'static [(&'static str, &'static str)],
+    /// Whether a value may be a secret, and so is never shown.
+    pub(crate) secret: bool,
+    /// The help in a line.
+    pub(crate) help: &'static str,
+    /// More of it, with examples.
+    pub(crate) more: &'static str,
+    /// Which commands take it as a flag.
+    pub(crate) scope: u8,
+}
+
+impl Setting {
+    /// The environment variable: `WALTAP_` and the key in capitals.
+    pub(crate) fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// The flag, with its dashes.
+    pub(crate) fn flag(&self) -> String {
+        format!("--{}", self.key)
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key)
+    }
+}
+
+/// Every variable of waltap begins so.
+pub(crate) const VARIABLE_PREFIX: &str = "WALTAP_";
+
+const SOURCE: &str = "Source";
+const SNAPSHOT: &str = "Snapshot";
+const SINK: &str = "Sink";
+const TOPICS: &str = "Topics and records";
+const OPERATION: &str = "Operation";
+
+/// What most settings share.
+const PLAIN: Setting = Setting {
+    key: "",
+    shape: Shape::One,
+    value_name: "",
+    heading: "",
+    default: None,
+    choices: &[],
+    secret: false,
+    help: "",
+    more: "",
+    scope: scope::CAPTURE,
+};
+
+/// Every setting, in the order of the help.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "source",
+        value_name: "URL",
+        heading: SOURCE,
+        secret: true,
+        scope: scope::CAPTURE | scope::SLOTS,
+        help: "The PostgreSQL server: a postgres:// URL, or key=value pairs as libpq reads them",
+        more: "Several hosts, unix sockets, sslmode and the other parameters of libpq are understood; what the URL leaves out is taken \
+               from PGUSER, PGPASSWORD, PGSSLMODE and the like, and the password from ~/.pgpass too.\n\
+               Keep the password out of the URL on the command line: every user of the machine can read a command line. Use PGPASSWORD, \
+               ~/.pgpass or --source-password-file.\n\
+               Examples:\n  postgres://waltap@db.example.com:5432\n  postgres://waltap@one,two/?target_session_attrs=read-write&sslmode=verify-full",
+        ..PLAIN
+    },
+    Setting {
+        key: "source-password-file",
+        value_name: "FILE",
+        heading: SOURCE,
+        scope: scope::CAPTURE | scope::SLOTS,
+        help: "A file that holds the password of the source and nothing else",
+        more: "It goes before every other password and is read again at each connection, so that a rotated password is picked up.",
+        ..PLAIN
+    },
+    Setting {
+        key: "name",
+        value_name: "NAME",
+        heading: SOURCE,
+        default: Some("waltap"),
+        scope: scope::CAPTURE | scope::SLOTS,
+        help: "The capture's name, which begins the names of its slots, publications and progress",
+        more: "Small letters, digits and underscores, at most 24. A capture with another name is another capture: it has slots of its own and begins anew.",
+        ..PLAIN
+    },
+    Setting {
+        key: "database",
+        shape: Shape::List,
+        value_name: "PATTERN,...",
+        heading: SOURCE,
+        help: "Databases to capture; none named means all, those made later too",
+        more: "Globs. Templates and databases that take no connections are never meant.\nExample: --database shop,crm_*",
+        ..PLAIN
+    },
+    Setting {
+        key: "table",
+        shape: Shape::List,
+        value_name: "PATTERN,...",
+        heading: SOURCE,
+        help: "Tables to capture; none named means all user tables, those made later too",
+        more: "Globs on schema.table; names in double quotes are taken as they stand.\nExample: --table 'public.orders,sales.*,\"Odd.Schema\".*'",
+        ..PLAIN
+    },
+    Setting {
+        key: "exclude-table",
+        shape: Shape::List,
+        value_name: "PATTERN,...",
+        heading: SOURCE,
+        help: "Tables to leave out, of those that --table means",
+        more: "Example: --exclude-table '*.audit_*'",
+        ..PLAIN
+    },
+    Setting {
+        key: "publication",
+        value_name: "NAME",
+        heading: SOURCE,
+        help: "A publication that you made, to be read as it is, instead of waltap's own",
+        more: "waltap then neither makes nor changes a publication. It must be there in every captured database.",
+        ..PLAIN
+    },
+    Setting {
+        key: "discovery-interval",
+        value_name: "DURATION",
+        heading: SOURCE,
+        default: Some("10s"),
+        help: "How often to look for new databases and tables",
+        more: "Examples: 5s, 2m, 1h",
+        ..PLAIN
+    },
+    Setting {
+        key: "messages",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: SOURCE,
+        default: Some("false"),
+        help: "Whether messages of pg_logical_emit_message become events (PostgreSQL 14 and later)",
+        ..PLAIN
+    },
+    Setting {
+        key: "snapshot",
+        value_name: "MODE",
+        heading: SNAPSHOT,
+        default: Some("initial"),
+        choices: &[
+            ("initial", "each table's rows are read once, then its changes are streamed"),
+            ("never", "changes only, from the moment the slot is made"),
+            ("only", "rows only: read every table once and end"),
+        ],
+        help: "What becomes of the rows that are there already",
+        ..PLAIN
+    },
+    Setting {
+        key: "snapshot-workers",
+        value_name: "NUMBER",
+        heading: SNAPSHOT,
+        default: Some("2"),
+        help: "How many connections read a snapshot at once, for each database",
+        ..PLAIN
+    },
+    Setting {
+        key: "sink",
+        value_name: "SINK",
+        heading: SINK,
+        default: Some("kafka"),
+        choices: &[
+            ("kafka", "a Kafka cluster; progress is kept there, beside the data"),
+            ("stdout", "standard output, a line a record, from a temporary slot that leaves nothing behind"),
+        ],
+        help: "Where events go",
+        ..PLAIN
+    },
+    Setting {
+        key: "brokers",
+        shape: Shape::List,
+        value_name: "HOST:PORT,...",
+        heading: SINK,
+        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS,
+        help: "The Kafka brokers to begin with; the others are learned from them",
+        more: "Example: --brokers localhost:9092",
+        ..PLAIN
+    },
+    Setting {
+        key: "kafka-property",
+        shape: Shape::Properties,
+        value_name: "NAME=VALUE",
+        heading: SINK,
+        secret: true,
+        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS,
+        help: "A property of librdkafka; may be repeated",
+        more: "As variables: WALTAP_KAFKA_ and the property's name in capitals with _ for each dot, which is the place for a secret: \
+               WALTAP_KAFKA_SASL_PASSWORD. Properties of the file, the variables and the flags are put together; the stronger wins \
+               name by name.\n\
+               Examples:\n  --kafka-property compression.type=zstd\n  --kafka-property security.protocol=SASL_SSL --kafka-property sasl.mechanism=SCRAM-SHA-512",
+        ..PLAIN
+    },
+    Setting {
+        key: "queue-bytes",
+        value_name: "SIZE",
+        heading: SINK,
+        default: Some("32MiB"),
+        help: "The most that may be handed to Kafka and not be confirmed, over all databases",
+        more: "When it is reached, waltap stops reading from PostgreSQL until Kafka has caught up. Examples: 64MiB, 1GB",
+        ..PLAIN
+    },
+    Setting {
+        key: "topic",
+        value_name: "TEMPLATE",
+        heading: TOPICS,
+        default: Some("{database}.{schema}.{table}"),
+        help: "The topic of each table",
+        more: "{database}, {schema} and {table} are filled in; characters that Kafka does not allow become _. Two tables that would share a \
+               topic are refused.\nExample: --topic 'cdc.{schema}.{table}'",
+        ..PLAIN
+    },
+    Setting {
+        key: "partitions",
+        value_name: "NUMBER",
+        heading: TOPICS,
+        default: Some("1"),
+        help: "Partitions of a topic that waltap makes",
+        more: "Events of one key keep their order in any number of partitions; a truncate goes to all of them.",
+        ..PLAIN
+    },
+    Setting {
+        key: "replication-factor",
+        value_name: "NUMBER",
+        heading: TOPICS,
+        help: "Replicas of a topic that waltap makes [default: as the broker is set up]",
+        ..PLAIN
+    },
+    Setting {
+        key: "key",
+        shape: Shape::List,
+        value_name: "TABLE=COLUMN,...",
+        heading: TOPICS,
+        help: "The record key of a table, where it is not to be its replica identity; may be repeated",
+        more: "The table may be a pattern. In the file: a mapping from table to columns. In the variable: parted by semicolons.\n\
+               Example: --key 'public.events=tenant,id'",
+        ..PLAIN
+    },
+    Setting {
+        key: "format",
+        value_name: "FORMAT",
+        heading: TOPICS,
+        default: Some("native"),
+        choices: &[("native", "an envelope with before, after and source; values as people and log searches read them")],
+        help: "How an event is written",
+        ..PLAIN
+    },
+    Setting {
+        key: "tombstones",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: TOPICS,
+        default: Some("false"),
+        help: "Whether a delete is followed by a record without a value, for compacted topics",
+        ..PLAIN
+    },
+    Setting {
+        key: "http",
+        value_name: "ADDRESS|off",
+        heading: OPERATION,
+        default: Some("127.0.0.1:8642"),
+        scope: scope::CAPTURE | scope::STATUS,
+        help: "The address of the status server: /healthz, /readyz, /metrics, /status",
+        more: "It asks nobody for a password: keep it on this machine, or on a network that you trust. Port 0 takes a free one and logs it; \
+               `off` serves nothing.\nExamples: 127.0.0.1:9000, 0.0.0.0:8642, [::1]:0, off",
+        ..PLAIN
+    },
+    Setting {
+        key: "log-format",
+        value_name: "FORMAT",
+        heading: OPERATION,
+        default: Some("text"),
+        choices: &[("text", "for people; coloured on a terminal"), ("json", "one JSON object a line")],
+        scope: scope::ALL,
+        help: "How log lines are written, to standard error",
+        ..PLAIN
+    },
+    Setting {
+        key: "log-level",
+        value_name: "FILTER",
+        heading: OPERATION,
+        scope: scope::ALL,
+        help: "What is logged: error, warn, info, debug, trace, or one for each part [default: info for capture, warn for the rest]",
+        more: "Also WALTAP_LOG. Example: info,waltap_postgres=debug",
+        ..PLAIN
+    },
+];
+
+/// A variable that stands for a key under a shorter name than the rule gives.
+pub(crate) const ALIASES: &[(&str, &str)] = &[("WALTAP_LOG", "log-level")];
+
+/// The setting of a key.
+pub(crate) fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_spelled_like_flags() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            assert!(setting.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", setting.key);
+            assert!(!SETTINGS[..index].iter().any(|other| other.key == setting.key), "{} is there twice", setting.key);
+            assert!(!setting.help.is_empty() && !setting.heading.is_empty() && !setting.value_name.is_empty(), "{}", setting.key);
+        }
+        for (_, key) in ALIASES {
+            assert!(setting(key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_default_is_one_of_the_choices() {
+        for setting in SETTINGS.iter().filter(|setting| !setting.choices.is_empty()) {
+            let default = setting.default.unwrap();
+            assert!(setting.choices.iter().any(|(choice, _)| *choice == default), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn no_variable_looks_like_a_kafka_property() {
+        for setting in SETTINGS.iter().filter(|setting| setting.shape != Shape::Properties) {
+            assert!(!setting.variable().starts_with("WALTAP_KAFKA_"), "{}", setting.key);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The server over a real socket, before a capture that says what a test wants.
+
+use waltap_capture::TapStatus;
+
+use super::*;
+
+#[derive(Clone)]
+struct Fake {
+    ready: bool,
+    taps: Vec<TapStatus>,
+}
+
+impl Shown for Fake {
+    fn status(&self) -> CaptureStatus {
+        CaptureStatus {
+            capture: "waltap".to_owned(),
+            version: "0".to_owned(),
+            source: "postgres://db".to_owned(),
+            ready: self.ready,
+            taps: self.taps.clone(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+}
+
+fn serve(fake: Fake) -> (tokio::runtime::Runtime, SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = StatusServer::bind(Http { address: "127.0.0.1:0".parse().unwrap() }).unwrap();
+    let address = server.address();
+    runtime.block_on(async { server.serve(fake) }).unwrap();
+    (runtime, address)
+}
+
+fn fetch(address: SocketAddr, path: &str) -> (u16, String, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = agent.get(format!("http://{address}{path}")).call().unwrap();
+    let kind = response.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+    (response.status().as_u16(), kind, response.body_mut().read_to_string().unwrap())
+}
+
+fn tap(database: &str, state: TapState, error: Option<&str>) -> TapStatus {
+    TapStatus { database: database.to_owned(), state, error: error.map(str::to_owned), ..TapStatus::default() }
+}
+
+#[test]
+fn a_ready_capture_shows_itself() {
+    let (_runtime, address) = serve(Fake { ready: true, taps: vec![tap("shop", TapState::Streaming, None)] });
+    assert_eq!(fetch(address, "/healthz").0, 200);
+    assert_eq!(fetch(address, "/readyz").0, 200);
+    let (status, kind, body) = fetch(address, "/metrics");
+    assert_eq!((status, body.as_str()), (200, "# EOF\n"));
+    assert!(kind.starts_with("application/openmetrics-text"));
+    let (status, kind, body) = fetch(address, "/status");
+    assert_eq!((status, kind.as_str()), (200, "application/json"));
+    let shown: CaptureStatus = serde_json::from_str(&body).unwrap();
+    assert_eq!((shown.taps[0].database.as_str(), shown.taps[0].state), ("shop", TapState::Streaming));
+    assert_eq!(fetch(address, "/").0, 404);
+}
+
+#[test]
+fn a_capture_that_is_not_ready_says_why() {
+    let taps = vec![
+        tap("crm", TapState::Streaming, None),
+        tap("shop", TapState::Waiting, Some("WT0001: connecting to db:5432")),
+        tap("hr", TapState::Snapshot, None),
+        tap("logs", TapState::Streaming, Some("Kafka does not answer")),
+        tap("new", TapState::Starting, None),
+    ];
+    let (_runtime, address) = serve(Fake { ready: false, taps });
+    let (status, _, body) = fetch(address, "/readyz");
+    assert_eq!(
+        (status, body.as_str()),
+        (503, "shop: waiting: WT0001: connecting to db:5432\nlogs: streaming: Kafka does not answer\nnew: starting\n")
+    );
+    assert_eq!(fetch(address, "/healthz").0, 200);
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = StatusServer::bind(Http { address: taken.local_addr().unwrap() }).err().unwrap();
+    assert_eq!(error.code(), Code::HTTP_ADDRESS);
+}
