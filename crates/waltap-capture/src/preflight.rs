@@ -10,7 +10,7 @@ use crate::options::{Options, SinkOptions, SnapshotMode};
 
 /// The databases that the choice has. One that is chosen by name must take us; of "all", those that do not are left out with a warning.
 pub(crate) async fn databases_to_capture(options: &Options, sql: &Sql) -> Result<Vec<String>> {
-    let all = databases(&**sql).await?;
+    let all = databases(sql).await?;
     let names: Vec<&str> = all.iter().map(|database| database.name.as_str()).collect();
     let unmatched = options.databases.unmatched(&names);
     if !unmatched.is_empty() {

@@ -233,6 +233,6 @@ impl Supervisor {
                 none.insert(source.sql(source.maintenance_database()).await?)
             }
         };
-        databases(&**sql).await
+        databases(sql).await
     }
 }

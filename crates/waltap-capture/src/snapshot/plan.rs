@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
         let mut planned = Vec::with_capacity(tables.len());
         for (table, topic) in tables.into_iter().zip(topics) {
             let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
-            self.types.learn(&*self.sql, &oids).await?;
+            self.types.learn(&self.sql, &oids).await?;
             let shape = Arc::new(snapshot_shape(self.context, &table, self.types)?);
             let pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
             let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
+use tokio_postgres::Client;
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Stamp, TableShape, native};
 use waltap_pgoutput::PgTime;
@@ -59,6 +60,7 @@ impl Worker {
     }
 
     async fn read(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<()> {
+        check_not_rewritten(reader.client(), job).await?;
         let mut rows = reader.copy(&job.table, &job.chunk).await?;
         let mut sender = Sender::new(self, job)?;
         let mut batch: Vec<Bytes> = Vec::new();
@@ -82,6 +84,42 @@ impl Worker {
         job.count.chunk_read(sender.records);
         self.reports.wake_snapshot();
         Ok(())
+    }
+}
+
+/// Refuses a relation whose rows our snapshot cannot see any more.
+///
+/// TRUNCATE and the forms of ALTER TABLE that rewrite a table are not MVCC-safe: under a snapshot taken before them the table appears empty
+/// (PostgreSQL manual, "Caveats" of "Concurrency Control"). A rewrite leaves no trace in the stream either, so its rows would be lost. Both
+/// give the table a new file: the snapshot's own view of the catalog names the old one. The lock comes first, so that nothing happens in
+/// between, and stays until the transaction ends.
+async fn check_not_rewritten(client: &Client, job: &Job) -> Result<()> {
+    let doing =
+        |error| Error::transient(Code::SNAPSHOT, format!("looking at {} before it is read", job.chunk.relation)).source(error);
+    let lock = format!("SELECT FROM {} LIMIT 0", job.chunk.relation);
+    // A relation that cannot even be looked at gets its proper error from the copy.
+    if client.batch_execute(&lock).await.is_err() {
+        return Ok(());
+    }
+    let rewritten = client
+        .query_one(
+            "SELECT count(*) FROM pg_class c
+             WHERE c.oid IN (SELECT $1::oid UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf)
+               AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid)",
+            &[&job.chunk.relation_oid],
+        )
+        .await
+        .and_then(|row| row.try_get::<_, i64>(0))
+        .map_err(doing)?;
+    match rewritten {
+        0 => Ok(()),
+        _ => Err(Error::transient(
+            Code::SNAPSHOT,
+            format!(
+                "{} was rewritten or truncated after the snapshot was taken; it is read again under a new one",
+                job.chunk.relation
+            ),
+        )),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Look {
 /// Looks once, and makes the publications fit.
 pub(crate) async fn look(context: &Context, sql: &mut Sql) -> Result<Look> {
     // Before the tables, so that what changes in between is noticed at the next comparison.
-    let fingerprint = fingerprint(&**sql).await?;
+    let fingerprint = fingerprint(sql).await?;
     let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
     if let Some(name) = &context.options().publication {
         let found = inspect(sql, name, &wanted).await?;
@@ -136,7 +136,7 @@ impl Work {
         loop {
             tokio::time::sleep(self.context.options().discovery_interval).await;
             self.ask_slot(&sql).await?;
-            let now = fingerprint(&*sql).await?;
+            let now = fingerprint(&sql).await?;
             if now == self.fingerprint {
                 continue;
             }
@@ -167,7 +167,7 @@ impl Work {
             return Ok(());
         }
         self.slot_asked = Some(Instant::now());
-        let Some(state) = slot::inspect(&**sql, &self.context.slot).await? else { return Ok(()) };
+        let Some(state) = slot::inspect(sql, &self.context.slot).await? else { return Ok(()) };
         let mut facts = self.context.board.facts();
         facts.retained_wal_bytes = state.retained_bytes;
         facts.wal_status = state.wal_status.map(|status| status.as_str().to_owned());

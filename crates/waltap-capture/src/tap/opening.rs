@@ -61,7 +61,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     }
     let mut replication = source.replication(&context.database).await?;
     let system_id = replication.identify_system().await?.system_id;
-    let found = slot::inspect(&*sql, &context.slot).await?;
+    let found = slot::inspect(&sql, &context.slot).await?;
     let mode = context.options().snapshot;
     let plan = match context.is_temporary() {
         true => SlotPlan::Create,
@@ -103,7 +103,7 @@ async fn create(
 }
 
 async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Look, start: Lsn) -> Result<Rows> {
-    let server = slot::inspect(&**sql, &context.slot).await?.map_or(start, |state| state.server_lsn);
+    let server = slot::inspect(sql, &context.slot).await?.map_or(start, |state| state.server_lsn);
     progress.keep(|oid| look.tables.iter().any(|table| table.oid == oid), server, start).await?;
     tracing::info!(database = context.database, slot = context.slot, lsn = %start, "going on with the slot");
     let tables = unread(context, progress, &look.tables);

@@ -181,7 +181,7 @@ async fn capture(
     let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_id).collect();
     if !types.knows(oids.iter().copied()) {
         let sql: Sql = context.options().source.sql(&context.database).await?;
-        types.learn(&*sql, &oids).await?;
+        types.learn(&sql, &oids).await?;
     }
     let full_key = catalog.iter().find(|table| table.oid == relation.id).map_or(&[][..], |table| &table.key);
     let shape = stream_shape(context, relation, full_key, types)?;
