@@ -27,6 +27,13 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<Reader> {
     print(&text)
 }
 
+/// Whether an error says no more than that the reader of standard output has gone away.
+pub(crate) fn reader_is_gone(error: &Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    error.code() == Code::OUTPUT
+        && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe))
+}
+
 fn outcome(result: io::Result<()>) -> Result<Reader> {
     match result {
         Ok(()) => Ok(Reader::There),
@@ -44,5 +51,14 @@ mod tests {
         assert_eq!(outcome(Ok(())).unwrap(), Reader::There);
         assert_eq!(outcome(Err(io::ErrorKind::BrokenPipe.into())).unwrap(), Reader::Gone);
         assert_eq!(outcome(Err(io::ErrorKind::StorageFull.into())).unwrap_err().code(), Code::OUTPUT);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_told_from_other_failures() {
+        let failed = |code, kind: io::ErrorKind| Error::configuration(code, "writing").source(io::Error::from(kind));
+        assert!(reader_is_gone(&failed(Code::OUTPUT, io::ErrorKind::BrokenPipe)));
+        assert!(!reader_is_gone(&failed(Code::OUTPUT, io::ErrorKind::StorageFull)));
+        assert!(!reader_is_gone(&failed(Code::CONNECTION_LOST, io::ErrorKind::BrokenPipe)));
+        assert!(!reader_is_gone(&Error::configuration(Code::OUTPUT, "writing")));
     }
 }

@@ -1,6 +1,9 @@
 //! The program itself, in the cases that need no server: exit codes, what is printed where.
 
-use std::io::Read;
+// clippy's exception for tests does not reach the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -170,4 +173,25 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
     assert!(child.wait().unwrap().success(), "{complaint}");
     assert_eq!(complaint, "");
+}
+
+#[test]
+fn a_capture_that_waits_for_its_source_says_so_and_stops_when_asked() {
+    // Nothing listens on port 1.
+    let source = "postgres://scott:hunter2@127.0.0.1:1";
+    let arguments = ["capture", "--source", source, "--sink", "stdout", "--http", "127.0.0.1:0"];
+    let mut child = waltap(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    while !log.contains("cannot start yet") {
+        assert!(lines.read_line(&mut log).unwrap() > 0, "it ended before it was asked to:\n{log}");
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    lines.read_to_string(&mut log).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+    for part in ["the password of the source stands on the command line", "the status server listens", "WT0001", "SIGTERM"] {
+        assert!(log.contains(part), "{part} is not in the log:\n{log}");
+    }
+    assert!(!log.contains("hunter2"), "{log}");
 }

@@ -9,7 +9,7 @@ use waltap_error::Result;
 use super::block_on;
 use crate::configuration::{self, SettingFlags, scope};
 use crate::status_server::StatusServer;
-use crate::{logging, progress, signals};
+use crate::{logging, output, progress, signals};
 
 pub(super) fn run(settings: SettingFlags<{ scope::CAPTURE }>) -> Result<ExitCode> {
     let configuration = configuration::load(settings)?;
@@ -44,7 +44,12 @@ async fn capture(options: Options, server: Option<StatusServer>) -> Result<()> {
     if shows_progress {
         progress::show(handle);
     }
-    capture.run(shutdown).await?;
-    tracing::info!("stopped");
+    match capture.run(shutdown).await {
+        Err(error) if output::reader_is_gone(&error) => tracing::info!("the reader of standard output is gone: stopped"),
+        result => {
+            result?;
+            tracing::info!("stopped");
+        }
+    }
     Ok(())
 }
