@@ -39,11 +39,17 @@ enum Expect {
 
 /// One token a turn, without recursion: the document may have been made to overflow the stack.
 fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    // What is accepted and not yet copied reaches from `run` up to `rest`; it grows until there is white space to leave out.
+    let mut run = text;
     let mut rest = text;
     let mut expect = Expect::Value;
     let mut open = Open::default();
     loop {
-        rest = after_white_space(rest);
+        if matches!(rest, [b' ' | b'\t' | b'\n' | b'\r', ..] | []) {
+            out.extend_from_slice(run.get(..run.len() - rest.len())?);
+            rest = after_white_space(rest);
+            run = rest;
+        }
         let Some(byte) = rest.first() else {
             return (open.depth == 0 && matches!(expect, Expect::CommaOrEnd)).then_some(());
         };
@@ -61,9 +67,7 @@ fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
             (Expect::CommaOrEnd | Expect::ValueOrEnd, b']') => (open.leave(Container::Array)?, 1),
             _ => return None,
         };
-        let (token, after) = rest.split_at_checked(length)?;
-        out.extend_from_slice(token);
-        rest = after;
+        rest = rest.get(length..)?;
     }
 }
 

@@ -102,26 +102,25 @@ fn write_money(text: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
-    match year {
-        0..=9999 => {}
-        10_000.. => out.push(b'+'),
-        _ => out.push(b'-'),
-    }
+    let sign: &[u8] = match year {
+        0..=9_999 => b"",
+        10_000.. => b"+",
+        _ => b"-",
+    };
+    out.extend_from_slice(sign);
     let year = year.unsigned_abs();
-    for bound in [1_000, 100, 10] {
-        if year < bound {
-            out.push(b'0');
-        }
+    if year < 10_000 {
+        out.extend_from_slice(two_digits((year / 100) as u8).as_slice());
+        out.extend_from_slice(two_digits((year % 100) as u8).as_slice());
+    } else {
+        number::write_u64(year, out);
     }
-    number::write_u64(year, out);
-    out.push(b'-');
-    write_two_digits(month, out);
-    out.push(b'-');
-    write_two_digits(day, out);
+    let ([month_tens, month_ones], [day_tens, day_ones]) = (two_digits(month), two_digits(day));
+    out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
 }
 
-fn write_two_digits(number: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[b'0' + number / 10 % 10, b'0' + number % 10]);
+fn two_digits(number: u8) -> [u8; 2] {
+    [b'0' + number / 10 % 10, b'0' + number % 10]
 }
 
 fn write_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
@@ -146,7 +145,7 @@ fn write_timestamp_at_utc(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
             write_date(date, out);
             for (mark, part) in [(b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
                 out.push(mark);
-                write_two_digits(part as u8, out);
+                out.extend_from_slice(two_digits(part as u8).as_slice());
             }
             if !time.fraction.is_empty() {
                 out.push(b'.');
@@ -171,18 +170,22 @@ fn write_time_with_offset(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn write_bytea(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let start = out.len();
     let digits = bytea::digits(text)?;
+    let mut valid = true;
     quoted(out, |out| {
         out.reserve(digits.len() / 3 * 4 + 4);
         let mut piece = [0; base64::PIECE];
         for digits in digits.chunks(base64::PIECE) {
-            for (byte, pair) in piece.iter_mut().zip(digits) {
-                *byte = bytea::byte(*pair);
-            }
-            base64::write_piece(piece.get(..digits.len()).unwrap_or_default(), out);
+            let piece = piece.get_mut(..digits.len()).unwrap_or_default();
+            valid &= bytea::decode(digits, piece);
+            base64::write_piece(piece, out);
         }
     });
-    Some(())
+    if !valid {
+        out.truncate(start);
+    }
+    valid.then_some(())
 }
 
 /// A `"char"` past ASCII, as PostgreSQL 16 and later print it: `\` and three octal digits. Before 16 the bare byte is sent, which is not UTF-8.
