@@ -102,7 +102,32 @@ impl Waltap {
         Ok(launch)
     }
 
-    /// Waits until `/readyz` says yes: every tap streams.
+    /// Waits until every tap streams: the rows that were there are in Kafka.
+    pub async fn wait_streaming(&mut self) -> Result {
+        self.wait_streaming_within(Duration::from_secs(60)).await
+    }
+
+    /// The same, with a time of one's own.
+    pub async fn wait_streaming_within(&mut self, deadline: Duration) -> Result {
+        let port = self.http_port;
+        let process = &mut self.process;
+        wait_until("every tap streams", deadline, async || {
+            if process.ended()?.is_some() {
+                return Ok(true);
+            }
+            let status: serde_json::Value = serde_json::from_str(&get(port, "/status").await?.body)?;
+            let taps = status["taps"].as_array().map(Vec::as_slice).unwrap_or_default();
+            // A database without a table is idle: there is nothing to stream.
+            let done = taps.iter().filter(|tap| matches!(tap["state"].as_str(), Some("streaming" | "idle"))).count();
+            ensure!(done == taps.len(), "{}", status["taps"]);
+            Ok(done > 0)
+        })
+        .await
+        .map_err(|failure| failure.while_doing(process.log_tail(20)))?;
+        process.ensure_running()
+    }
+
+    /// Waits until `/readyz` says yes: every tap works, be it at the snapshot still.
     pub async fn wait_ready(&mut self) -> Result {
         self.wait_ready_within(Duration::from_secs(60)).await
     }

@@ -55,12 +55,12 @@ fn no_write_fails_under_a_capture_by_the_owner() -> Result {
         let arguments =
             ["capture", "--source", &source, "--brokers", &kafka.brokers(), "--database", "shop", "--discovery-interval", "1s"];
         let mut waltap = kit.waltap(&arguments, &[])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         write(&app).await?;
         // A table that is made later is published too, and so must stay writable.
         app.run("CREATE TABLE later (id int, n int); INSERT INTO later VALUES (1, 1)").await?;
         waltap.wait_log("later", Duration::from_secs(30)).await?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         app.run("UPDATE later SET n = 2; DELETE FROM later").await?;
         postgres.wait_confirmed(&["shop"], Duration::from_secs(30)).await?;
         for name in ["keyless", "nothing", "later"] {
@@ -91,7 +91,7 @@ fn check_prints_what_the_owner_must_run_for_a_role_without_rights() -> Result {
 
         let arguments = ["capture", "--source", &source, "--brokers", &brokers, "--database", "shop"];
         let mut waltap = kit.waltap(&arguments, &[])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         write(&app).await?;
         postgres.wait_confirmed(&["shop"], Duration::from_secs(30)).await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");

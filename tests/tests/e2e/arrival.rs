@@ -18,7 +18,7 @@ fn rows_and_changes_of_every_database_arrive() -> Result {
         .await?;
         crm.run("CREATE TABLE notes (body text); INSERT INTO notes VALUES ('a'), ('a'), (NULL)").await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--discovery-interval", "1s"])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
 
         shop.run("UPDATE orders SET total = 13 WHERE id = 7; INSERT INTO orders (id) VALUES (8)").await?;
         shop.run("UPDATE orders SET id = 9 WHERE id = 8; DELETE FROM orders WHERE id = 7").await?;
@@ -33,7 +33,7 @@ fn rows_and_changes_of_every_database_arrive() -> Result {
             Ok(["shop.public.later", "billing.public.invoices"].iter().all(|topic| names.iter().any(|name| name == topic)))
         })
         .await?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         shop.run("INSERT INTO later VALUES (3)").await?;
         let databases = ["shop", "crm", "billing"];
         postgres.wait_confirmed(&databases, Duration::from_secs(60)).await?;
@@ -52,13 +52,13 @@ fn a_stop_and_a_start_lose_and_repeat_nothing() -> Result {
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT g, 0 FROM generate_series(1, 1000) g").await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         for round in 1..=3 {
             shop.run(&format!("UPDATE t SET n = {round} WHERE id % 3 = 0")).await?;
             ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
             shop.run(&format!("INSERT INTO t VALUES ({}, {round})", 1000 + round)).await?;
             waltap.start_again()?;
-            waltap.wait_ready().await?;
+            waltap.wait_streaming().await?;
         }
         postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");

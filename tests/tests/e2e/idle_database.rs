@@ -19,7 +19,7 @@ fn an_idle_database_retains_no_wal_of_a_busy_one() -> Result {
         let busy = postgres.create_database("busy").await?;
         busy.run("CREATE TABLE b (id bigserial, body text)").await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "quiet"])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         let start = postgres.written().await?;
         for round in 1..=ROUNDS {
             busy.run("INSERT INTO b (body) SELECT repeat(md5(g::text), 30) FROM generate_series(1, 60000) g").await?;

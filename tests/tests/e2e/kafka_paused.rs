@@ -25,7 +25,7 @@ fn the_slot_stands_still_while_kafka_does() -> Result {
             member.create(&postgres, 100).await?;
         }
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", DATABASE])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         let writers = Writers::start(postgres.port(), &members, 2, Random::seed());
         let before = postgres.confirmed(DATABASE).await?;
         wait_until("the slot moves under load", Duration::from_secs(30), async || {

@@ -98,7 +98,7 @@ fn forty_tables_are_equal_after_every_kind_of_kill() -> Result {
         ensure!(report.committed > 100, "the writers did next to nothing: {report:?}");
 
         let start = Instant::now();
-        waltap.wait_ready_within(Duration::from_secs(120)).await?;
+        waltap.wait_streaming_within(Duration::from_secs(120)).await?;
         postgres.wait_confirmed(&DATABASES, Duration::from_secs(180)).await?;
         println!("caught up after {:?}", start.elapsed());
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));

@@ -22,7 +22,7 @@ fn a_million_rows_pass_in_less_than_100_megabytes() -> Result {
         shop.run(&insert(1)).await?;
         let start = Instant::now();
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
-        waltap.wait_ready_within(Duration::from_secs(300)).await?;
+        waltap.wait_streaming_within(Duration::from_secs(300)).await?;
         let snapshot_peak = waltap.process().peak_resident_bytes()?;
         println!("snapshot: {:?}, {snapshot_peak} bytes at most", start.elapsed());
         let start = Instant::now();

@@ -62,7 +62,7 @@ async fn demo(kit: &Kit) -> Result {
     screen.command(&format!("waltap capture --source {source} --brokers {brokers}"));
     let start = Instant::now();
     let mut waltap = kit.waltap(&["capture", "--source", &source, "--brokers", &brokers, "--discovery-interval", "2s"], &[])?;
-    waltap.wait_ready().await?;
+    waltap.wait_streaming().await?;
     screen.step(&format!(
         "every row that was there is in Kafka; changes follow as they come ({:.1} s)",
         start.elapsed().as_secs_f64()

@@ -103,7 +103,7 @@ impl Screen {
             _ => ("snapshot", CYAN),
         };
         let key = record.key.as_deref().unwrap_or("no key");
-        let place = format!("{}/{}", event["source"]["commit_lsn"].as_str().unwrap_or("?"), event["source"]["seq"]);
+        let place = format!("{} #{}", event["source"]["commit_lsn"].as_str().unwrap_or("?"), event["source"]["seq"]);
         println!(
             "    {} {} {} {}",
             self.paint(colour, &format!("{word:8}")),

@@ -81,9 +81,8 @@ fn shop(random: &mut Random) -> String {
             "INSERT INTO carts (session, products) VALUES (md5('{customer}')::uuid, array[{product}])
              ON CONFLICT (session) DO UPDATE SET products = carts.products || {product}, changed_at = clock_timestamp()"
         ),
-        75..80 => {
-            "INSERT INTO customers (name, email) SELECT 'New customer', 'n' || nextval('orders_id_seq') || '@example.com'".to_owned()
-        }
+        75..80 => "INSERT INTO customers (name, email) SELECT 'New customer', 'n' || nextval('orders_id_seq') || '@example.com'"
+            .to_owned(),
         80..87 => format!("UPDATE customers SET newsletter = NOT newsletter WHERE id = {customer}"),
         87..90 => format!("DELETE FROM orders WHERE id = {order}"),
         90..92 => format!("DELETE FROM customers WHERE id = {customer}"),

@@ -16,7 +16,7 @@ fn a_dead_broker_is_waited_for() -> Result {
         ensure!(waltap.get("/healthz").await?.status == 200, "it says that it is ill");
 
         kafka.start_again().await?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;

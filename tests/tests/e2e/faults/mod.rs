@@ -35,7 +35,7 @@ async fn failing_capture(kit: &Kit, source: &str, kafka: &Kafka, more: &[&str], 
 /// Once the fault is mended: captures, and compares.
 async fn everything_arrives(kit: &Kit, postgres: &Postgres, kafka: &Kafka) -> Result {
     let mut waltap = kit.capture(postgres, kafka, &["--database", "shop"])?;
-    waltap.wait_ready().await?;
+    waltap.wait_streaming().await?;
     postgres.sql("shop").await?.run("INSERT INTO t SELECT max(id) + 1 FROM t").await?;
     postgres.wait_confirmed(&["shop"], DEADLINE).await?;
     waltap.terminate().await?;

@@ -9,7 +9,7 @@ fn a_slot_that_another_reads() -> Result {
     run("slot_in_use", async |kit| {
         let (postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
         let mut first = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
-        first.wait_ready().await?;
+        first.wait_streaming().await?;
         let mut second = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         second.wait_log("WT0009", DEADLINE).await?;
         ensure!(first.get("/readyz").await?.status == 200, "the first was disturbed");
@@ -18,7 +18,7 @@ fn a_slot_that_another_reads() -> Result {
             second.start_again()?;
         }
         // It takes over, whether it waited or was started again.
-        second.wait_ready().await?;
+        second.wait_streaming().await?;
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         second.terminate().await?;
@@ -32,7 +32,7 @@ fn a_slot_that_is_dropped_while_it_is_read() -> Result {
     run("slot_dropped", async |kit| {
         let (postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
-        waltap.wait_ready().await?;
+        waltap.wait_streaming().await?;
         drop_slot(&postgres).await?;
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
         waltap.wait_log("WT0010", DEADLINE).await?;

@@ -16,7 +16,7 @@ fn a_wrong_password() -> Result {
 
         let arguments = ["capture", "--source", &source, "--brokers", &kafka.brokers(), "--database", "shop"];
         let mut right = kit.waltap(&arguments, &[("PGPASSWORD", "the right one")])?;
-        right.wait_ready().await?;
+        right.wait_streaming().await?;
         ensure!(right.terminate().await? == 0, "waltap did not stop as asked");
         ensure!(kafka.topics().read("shop.public.t").await?.len() == 10, "not every row arrived");
         ensure!(!right.log().contains("the right one"), "the password is logged");
