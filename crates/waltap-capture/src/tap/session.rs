@@ -199,9 +199,11 @@ impl Session<'_> {
                 tracing::info!(database = self.context.database, %lsn, "streaming up to a new snapshot, for tables of which some rows were sent");
                 self.stream.tables.expect(unsent.collect::<Vec<_>>(), lsn);
                 self.held = Some(held);
+                self.context.board.set_state(TapState::Snapshot);
             }
             Some((held, false)) => {
-                if until_shutdown(shutdown, self.read(held)).await?.is_none() {
+                let read = until_shutdown(shutdown, self.read(held)).await?;
+                if read.is_none() {
                     return Ok(());
                 }
             }
@@ -214,15 +216,19 @@ impl Session<'_> {
                 filled = wire.fill() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     // On a stop in the middle of a batch the rest is left: it comes again.
-                    Filled::Data => if until_shutdown(shutdown, self.take_batch(wire)).await?.is_none() {
-                        return Ok(());
-                    },
+                    Filled::Data => {
+                        let taken = until_shutdown(shutdown, self.take_batch(wire)).await?;
+                        if taken.is_none() {
+                            return Ok(());
+                        }
+                    }
                 },
                 () = self.reports.for_stream() => {}
                 look = self.discovery.next() => self.follow(look).await?,
                 held = ready(&mut self.exporting) => {
                     self.exporting = None;
-                    if until_shutdown(shutdown, self.read(held?)).await?.is_none() {
+                    let read = until_shutdown(shutdown, self.read(held?)).await?;
+                    if read.is_none() {
                         return Ok(());
                     }
                 }
