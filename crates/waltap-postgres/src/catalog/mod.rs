@@ -17,3 +17,6 @@ pub use server::{REPLICATION_ROLES, Role, Server, server};
 pub use table::{Column, Generated, Identity, IdentityProblem, Leaf, ReplicaIdentity, Table};
 pub use table_query::{tables, tables_by_oid};
 pub use type_row::{TypeRow, types};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -101,18 +101,19 @@ impl Facts {
         let rows: f32 = row.try_get("reltuples")?;
         let pages: i32 = row.try_get("relpages")?;
         // Before version 14 a table that was never analysed has 0 rows in 0 pages; since then it has -1 rows.
+        let kind = letter(row.try_get("relkind")?);
         let analysed = rows > 0.0 || (rows == 0.0 && pages > 0);
         Ok(Facts {
             oid: row.try_get("oid")?,
             schema: row.try_get("nspname")?,
             name: row.try_get("relname")?,
-            kind: letter(row.try_get("relkind")?),
+            kind,
             persistence: letter(row.try_get("relpersistence")?),
             replica_identity: ReplicaIdentity::from_letter(letter(row.try_get("relreplident")?)),
             key: row.try_get("key")?,
             rows_estimated: analysed.then_some(rows as u64),
-            // Counted by the server in 32 bits without a sign.
-            pages_estimated: u64::from(pages as u32),
+            // The server counts in 32 bits without a sign. A root has no pages, and -1 of them once it was analysed.
+            pages_estimated: if kind == 'p' { 0 } else { u64::from(pages as u32) },
             may_select: row.try_get("may_select")?,
             row_security: row.try_get("row_security")?,
         })

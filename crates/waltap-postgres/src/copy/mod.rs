@@ -10,3 +10,8 @@ mod row;
 pub use chunk::{Chunk, PageRange, TID_RANGE_VERSION, measure, plan_chunks};
 pub use reader::{CopyError, CopyRows, SnapshotReader};
 pub use row::{CopyRow, CopyValues, RowError, RowParser, lines};
+
+#[cfg(test)]
+mod chunk_tests;
+#[cfg(test)]
+mod row_tests;

@@ -97,7 +97,7 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
             role: quoted_identifier(&self.role),
         };
         match self.client().copy_out(&chunk.copy_statement()).await {
-            Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), partial: BytesMut::new(), subject }),
+            Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), finished: false, partial: BytesMut::new(), subject }),
             Err(error) => Err(subject.error(error)),
         }
     }
@@ -116,6 +116,8 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
 /// The rows of a chunk as they come from the server.
 pub struct CopyRows {
     stream: Pin<Box<CopyOutStream>>,
+    /// Whether the stream has ended: it must not be asked again.
+    finished: bool,
     /// The beginning of a line whose end has not come yet.
     partial: BytesMut,
     subject: Subject,
@@ -127,7 +129,8 @@ impl CopyRows {
     pub async fn read_batch(&mut self, batch: &mut Vec<Bytes>, bytes_max: usize) -> Result<bool, CopyError> {
         let mut bytes = 0;
         let mut read = false;
-        while bytes < bytes_max {
+        // At least one piece, whatever the bound.
+        while !self.finished && (!read || bytes < bytes_max) {
             // Once there is something to give, only what needs no waiting is added.
             let next = match read {
                 false => self.stream.next().await,
@@ -136,7 +139,10 @@ impl CopyRows {
                     None => break,
                 },
             };
-            let Some(piece) = next else { break };
+            let Some(piece) = next else {
+                self.finished = true;
+                break;
+            };
             let piece = piece.map_err(|error| self.subject.error(error))?;
             if let Some(lines) = whole_lines(&mut self.partial, piece) {
                 bytes += lines.len();

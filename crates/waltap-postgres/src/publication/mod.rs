@@ -17,3 +17,6 @@ pub use membership::{Listed, Operations, Publication, membership};
 pub(crate) use plan::enumerated;
 pub use plan::{Change, Current, Plan, Problem, Rights, Transaction, plan};
 pub use remedy::{grant_statements, owner_statements};
+
+#[cfg(test)]
+mod plan_tests;

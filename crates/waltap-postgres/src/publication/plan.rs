@@ -149,6 +149,9 @@ impl fmt::Display for Problem {
 /// move is one transaction, and a publication gets operations only after tables that would suffer have left it.
 pub fn plan(names: &PublicationNames, current: &Current, wanted: &[Table], rights: Rights) -> Plan {
     let owner = rights == Rights::Owner;
+    if owner && let Some(harmful) = current.all.as_ref().filter(|publication| harms_beyond_its_list(publication, wanted)) {
+        return replace(names, current, harmful, wanted);
+    }
     let may_make = match rights {
         Rights::Owner => true,
         // A publication of ours that lists a table of somebody else could be completed by no one but a superuser, so that it is better
@@ -171,6 +174,28 @@ pub fn plan(names: &PublicationNames, current: &Current, wanted: &[Table], right
     }
     planner.set_options(&all);
     planner.plan
+}
+
+/// Whether it publishes all operations of a table without identity as one of all tables, or of a whole schema: no statement can take a
+/// single table out of these.
+fn harms_beyond_its_list(publication: &Publication, wanted: &[Table]) -> bool {
+    wanted.iter().any(|table| {
+        !table.has_usable_identity() && publication.covers(table.oid) && !publication.tables.contains_key(&table.oid)
+    })
+}
+
+/// The plan that makes the publication with all operations anew, in one transaction with all the rest, so that nothing goes unpublished.
+fn replace(names: &PublicationNames, current: &Current, harmful: &Publication, wanted: &[Table]) -> Plan {
+    let without = Current { all: None, inserts: current.inserts.clone() };
+    let plan = plan(names, &without, wanted, Rights::Owner);
+    let mut whole = Transaction::default();
+    whole.statements.push(format!("DROP PUBLICATION {}", quoted_identifier(&harmful.name)));
+    for transaction in plan.transactions {
+        whole.statements.extend(transaction.statements);
+        whole.gained.extend(transaction.gained);
+        whole.changes.extend(transaction.changes);
+    }
+    Plan { transactions: vec![whole], ..plan }
 }
 
 /// One of the two publications.
