@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use waltap_capture::{Handle, TapState, TapStatus};
 
 use crate::logging;
@@ -15,7 +15,7 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a line is logged: slow enough not to fill a log during a day-long snapshot.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-const BAR: &str = "{prefix:>20} [{bar:30}] {human_pos} of about {human_len} rows  {per_sec}  {eta} left";
+const BAR: &str = "{prefix:>20} [{bar:30}] {human_pos} of about {human_len} rows  {rate}/s  {eta} left";
 
 /// Shows the snapshots of a capture until the runtime ends.
 pub(crate) fn show(handle: Handle) {
@@ -41,7 +41,8 @@ fn update(bars: &mut BTreeMap<String, ProgressBar>, taps: &[TapStatus]) {
         if tap.state == TapState::Snapshot {
             let bar = bars.entry(tap.database.clone()).or_insert_with(|| {
                 // The template is a constant; should it be wrong, indicatif's own does as well.
-                let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+                let style =
+                    ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate);
                 logging::bars().add(ProgressBar::new(0).with_style(style).with_prefix(tap.database.clone()))
             });
             // The catalog's estimate may be too low, or missing for a table that was never analyzed.
@@ -59,6 +60,12 @@ fn update(bars: &mut BTreeMap<String, ProgressBar>, taps: &[TapStatus]) {
             logging::bars().remove(&bar);
         }
     }
+}
+
+/// Rows a second, whole ones.
+fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+    // Writing into the bar's own buffer does not fail.
+    let _ = write!(text, "{}", HumanCount(state.per_sec() as u64));
 }
 
 async fn log(handle: Handle) {
