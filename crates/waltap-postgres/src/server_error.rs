@@ -187,6 +187,10 @@ fn meaning(doing: Doing, error: &ServerError) -> (Kind, Code) {
         ("53400", Doing::CreatingSlot | Doing::StartingStream) => (Configuration, Code::REPLICATION_SLOTS),
         ("55000", _) if error.mentions("wal_level") => (Configuration, Code::WAL_LEVEL),
         ("55000", _) if error.mentions("max_replication_slots") => (Configuration, Code::REPLICATION_SLOTS),
+        // The slot is of another kind or of another database. An invalidated one comes with the reason as its detail.
+        ("55000", Doing::StartingStream) if error.raised_by("CreateDecodingContext") && error.detail.is_none() => {
+            (Configuration, Code::SLOT_MOVED)
+        }
         ("55000", Doing::StartingStream | Doing::Streaming) => (Configuration, Code::SLOT_INVALIDATED),
         ("55006", Doing::Statement) if !error.raised_by("ReplicationSlotAcquire") => (Transient, Code::SERVER_REFUSED),
         ("55006", _) => (Transient, Code::SLOT_IN_USE),
@@ -197,8 +201,6 @@ fn meaning(doing: Doing, error: &ServerError) -> (Kind, Code) {
         ("0A000", Doing::CreatingSlot | Doing::StartingStream) if error.raised_by("CheckLogicalDecodingRequirements") => {
             (Configuration, Code::STANDBY)
         }
-        // The slot is of another kind, or of another database.
-        ("0A000", Doing::StartingStream) => (Configuration, Code::SLOT_MOVED),
         (state, _) => match state.get(..2) {
             // The connection failed, or the server is starting, stopping, or was told to end the session.
             Some("08") => (Transient, lost),
@@ -241,6 +243,9 @@ fn remedy(code: Code, error: &ServerError, subject: Subject<'_>) -> Option<Strin
              SELECT pg_drop_replication_slot('{slot}'); and raise max_slot_wal_keep_size"
         ),
         Code::SLOT_DROPPED => "changes since the slot was dropped are lost: begin with a new snapshot".to_owned(),
+        Code::SLOT_MOVED => format!(
+            "the name belongs to a slot of another kind or database; to see it: SELECT * FROM pg_replication_slots WHERE slot_name = '{slot}';"
+        ),
         Code::STANDBY => "connect to the primary: target_session_attrs=primary".to_owned(),
         _ => return None,
     })

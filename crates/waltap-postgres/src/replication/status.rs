@@ -36,6 +36,7 @@ struct Shared {
     /// Only [`StatusHandle::confirm`] writes it.
     durable: AtomicU64,
     received: AtomicU64,
+    reports: AtomicU64,
     confirmed: Notify,
     asked: Notify,
 }
@@ -61,6 +62,11 @@ impl StatusHandle {
         self.shared.asked.notify_one();
     }
 
+    /// How many statuses were sent.
+    pub fn reports(&self) -> u64 {
+        self.shared.reports.load(Ordering::Relaxed)
+    }
+
     /// How often a status is sent at least.
     pub fn interval(&self) -> Duration {
         self.interval
@@ -70,10 +76,20 @@ impl StatusHandle {
 /// The running task. Dropping it ends the task without a farewell.
 pub(super) struct StatusTask<W = WriteHalf<Transport>> {
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<W>>,
+    /// `None` once its end was seen.
+    task: Option<JoinHandle<Result<W>>>,
 }
 
-impl<W: Send + 'static> StatusTask<W> {
+impl<W> Drop for StatusTask<W> {
+    fn drop(&mut self) {
+        // It may stand in the middle of writing to somebody who reads no more.
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl<W> StatusTask<W> {
     /// Asks for the last status and the end of our side of the stream.
     pub(super) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -81,12 +97,13 @@ impl<W: Send + 'static> StatusTask<W> {
         }
     }
 
-    /// Waits until the task has ended and gives back what it wrote to. Cancel safe. Not to be called again once it has returned.
+    /// Waits until the task has ended and gives back what it wrote to, once. Cancel safe.
     pub(super) async fn ended(&mut self) -> Result<W> {
-        match (&mut self.task).await {
-            Ok(ended) => ended,
-            Err(error) => Err(Error::transient(Code::INTERNAL, "the standby status task broke off").source(error)),
-        }
+        let gone = || Error::transient(Code::CONNECTION_LOST, "the standby status has ended");
+        let Some(task) = &mut self.task else { return Err(gone()) };
+        let ended = task.await;
+        self.task = None;
+        ended.unwrap_or_else(|error| Err(gone().source(error)))
     }
 }
 
@@ -99,7 +116,7 @@ where
     let (stop, stopped) = oneshot::channel();
     let reporter = Reporter { writer, shared: Arc::clone(&shared), interval, reported: 0, last: Instant::now() };
     let task = tokio::spawn(reporter.run(stopped));
-    (StatusHandle { shared, interval }, StatusTask { stop: Some(stop), task })
+    (StatusHandle { shared, interval }, StatusTask { stop: Some(stop), task: Some(task) })
 }
 
 impl Shared {
@@ -168,6 +185,7 @@ impl<W: AsyncWrite + Unpin> Reporter<W> {
         frame[1..HEADER_BYTES].copy_from_slice(&(STANDBY_STATUS_BYTES as u32 + 4).to_be_bytes());
         frame[HEADER_BYTES..].copy_from_slice(&status);
         self.write(&frame).await?;
+        self.shared.reports.fetch_add(1, Ordering::Relaxed);
         self.reported = durable;
         self.last = Instant::now();
         Ok(())

@@ -1,6 +1,7 @@
 //! Every `sslmode`, with libpq's meaning.
 
 use waltap_error::{Code, Kind};
+use waltap_postgres::{Environment, Source};
 
 use super::{open, refused, value};
 use crate::fixture::{Cluster, parse};
@@ -13,7 +14,7 @@ struct Server {
 
 impl Server {
     /// `rest` follows the `?`; `AUTHORITY` and its like stand for files.
-    fn source(&self, host: &str, rest: &str) -> waltap_postgres::Source {
+    fn source(&self, host: &str, rest: &str) -> Source {
         let certificates = self.cluster.certificates();
         let rest = rest
             .replace("AUTHORITY", &certificates.authority.display().to_string())
@@ -75,6 +76,26 @@ async fn every_mode_against_a_server_with_tls() {
         server.fails("localhost", &format!("sslmode={mode}"), "sslrootcert").await;
     }
     server.fails("localhost", "sslrootcert=system", "sslrootcert").await;
+}
+
+#[tokio::test]
+async fn an_authority_in_the_default_place_turns_require_into_verify_ca() {
+    let server = Server { cluster: Cluster::with().tls().start() };
+    let folder = server.cluster.folder().join(".postgresql");
+    std::fs::create_dir(&folder).unwrap();
+    let home = Environment::empty().with("HOME", server.cluster.folder().display().to_string());
+    let source = |mode: &str| {
+        let url = format!("postgres://postgres@db.invalid:{}?hostaddr=127.0.0.1&sslmode={mode}", server.cluster.port());
+        Source::parse_with(&url, &home).unwrap()
+    };
+    open(&source("require")).await.unwrap();
+    std::fs::copy(&server.cluster.certificates().stranger, folder.join("root.crt")).unwrap();
+    assert_eq!(refused(&source("require")).await.code(), Code::TLS);
+    open(&source("prefer")).await.unwrap();
+    std::fs::copy(&server.cluster.certificates().authority, folder.join("root.crt")).unwrap();
+    open(&source("require")).await.unwrap();
+    open(&source("verify-ca")).await.unwrap();
+    assert_eq!(refused(&source("verify-full")).await.code(), Code::TLS, "the name is wrong");
 }
 
 #[tokio::test]
