@@ -30,16 +30,19 @@ pub fn rebuild(mut events: Vec<Event>) -> Result<Rows> {
     let mut moved: HashMap<Position, Row> = HashMap::new();
     for event in events {
         let position = event.position;
-        if event.key.is_none() && event.operation != Operation::Truncate && last_snapshot.is_some_and(|last| position < last) {
+        // A snapshot that was cut off left some rows unsent. Their changes up to the next one come all the same, and it brings them whole.
+        let before_snapshot = last_snapshot.is_some_and(|last| position < last);
+        if event.key.is_none() && event.operation != Operation::Truncate && before_snapshot {
             continue;
         }
-        rows.apply(event, &mut moved).map_err(|failure| failure.while_doing(position))?;
+        rows.apply(event, &mut moved, before_snapshot).map_err(|failure| failure.while_doing(position))?;
     }
     Ok(rows)
 }
 
 impl Rows {
-    fn apply(&mut self, event: Event, moved: &mut HashMap<Position, Row>) -> Result {
+    /// `before_snapshot`: a later snapshot holds the row, so that here it may be unknown.
+    fn apply(&mut self, event: Event, moved: &mut HashMap<Position, Row>, before_snapshot: bool) -> Result {
         let position = event.position;
         match (event.operation, event.key) {
             (Operation::Truncate, _) => {
@@ -50,20 +53,21 @@ impl Rows {
                 let mut row = texts(event.after)?;
                 if !event.unchanged.is_empty() {
                     let before = self.keyed.get(&key).or_else(|| moved.get(&position));
-                    let before =
-                        before.ok_or_else(|| Failure::new(format!("{key}: untouched columns of a row that never came")))?;
                     for column in event.unchanged {
-                        let value = before.get(&column).ok_or_else(|| Failure::new(format!("{key}: {column} never came")))?;
-                        row.insert(column, value.clone());
+                        match before.and_then(|before| before.get(&column)) {
+                            Some(value) => drop(row.insert(column, value.clone())),
+                            None if before_snapshot => {}
+                            None => return Err(Failure::new(format!("{key}: the untouched {column} never came"))),
+                        }
                     }
                 }
                 self.keyed.insert(key, row);
             }
-            (Operation::Delete, Some(key)) => {
-                let row =
-                    self.keyed.remove(&key).ok_or_else(|| Failure::new(format!("{key}: a delete of a row that never came")))?;
-                moved.insert(position, row);
-            }
+            (Operation::Delete, Some(key)) => match self.keyed.remove(&key) {
+                Some(row) => drop(moved.insert(position, row)),
+                None if before_snapshot => {}
+                None => return Err(Failure::new(format!("{key}: a delete of a row that never came"))),
+            },
             (Operation::Read | Operation::Create, None) => self.unkeyed.push((position, texts(event.after)?)),
             (operation @ (Operation::Update | Operation::Delete), None) => {
                 let before = texts(event.before)?;
