@@ -11,7 +11,7 @@ controller_port=$((port + 1))
 home=$PWD/.cache/kafka
 work=$(mktemp -d "${TMPDIR:-/tmp}/waltap-kafka.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'kill "${kafka:-}" 2>/dev/null || true' INT TERM
+trap 'if [ -n "${kafka:-}" ]; then kill "$kafka" 2>/dev/null || true; else exit 1; fi' INT TERM
 cp -r "$home/formatted" "$work/data"
 sed -e "s:@PORT@:$port:" -e "s:@CONTROLLER_PORT@:$controller_port:" -e "s:@DATA@:$work/data:" \
     scripts/kafka/server.properties >"$work/server.properties"

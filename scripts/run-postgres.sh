@@ -15,7 +15,7 @@ bin=${E2E_PG_BIN:-/usr/lib/postgresql/$major/bin}
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/waltap-pg.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'kill -INT "${server:-}" 2>/dev/null || true' INT TERM
+trap 'if [ -n "${server:-}" ]; then kill -INT "$server" 2>/dev/null || true; else exit 1; fi' INT TERM
 # PostgreSQL refuses to run as root.
 as_server=()
 if [ "$(id -u)" = 0 ]; then

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use waltap_error::{Error, Kind, Result};
+use waltap_postgres::slot::{drop_publication, publication_names};
 
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
 pub(crate) use session::Ended;
@@ -46,6 +47,9 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
         // Boxed: a session's future is large, and it is made once a connection.
         let error = match Box::pin(session::run(&context, &mut shutdown)).await {
             Ok(ended) => {
+                if context.is_temporary() {
+                    remove_publications(&context).await;
+                }
                 context.board.set_state(TapState::Stopped);
                 return Ok(ended);
             }
@@ -81,6 +85,24 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
 pub(crate) async fn stop_asked(shutdown: &mut watch::Receiver<bool>) {
     // The guard that comes back would hold up the sender.
     let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Leaves nothing behind of a tap that was only for looking: its slot went with the session, its publications go now.
+async fn remove_publications(context: &Context) {
+    let remove = async {
+        let sql = context.options().source.sql(&context.database).await?;
+        for name in publication_names(&context.name).both() {
+            drop_publication(&sql, name).await?;
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = remove.await {
+        tracing::warn!(
+            database = context.database,
+            error = error.report(),
+            "the publications of this look stay behind: waltap slots list shows them"
+        );
+    }
 }
 
 fn log_failure(context: &Context, error: &Error) {
