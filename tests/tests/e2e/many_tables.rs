@@ -24,20 +24,19 @@ enum Break {
     RestartPostgres,
 }
 
-/// A minute holds twenty kills of waltap; a shorter run holds fewer, but each kind of break once at least.
-fn plan(duration: Duration, random: &mut Random) -> Vec<(Duration, Break)> {
-    let kills = (duration.as_secs() / 3).clamp(5, 20);
-    let at = |random: &mut Random| duration.mul_f64(random.below(1000) as f64 / 1000.0);
-    let mut plan: Vec<(Duration, Break)> = (0..kills).map(|_| (at(random), Break::KillWaltap)).collect();
-    // The first ones hit the snapshot.
-    for (kill, delay) in plan.iter_mut().zip([250, 600, 1200]) {
-        kill.0 = Duration::from_millis(delay);
+/// Kills of waltap while it reads the rows that are there, so soon after each start.
+const KILLS_IN_THE_SNAPSHOT: [Duration; 3] =
+    [Duration::from_millis(400), Duration::from_millis(900), Duration::from_millis(1500)];
+
+/// What is done once the changes stream, in a random order. A minute holds seventeen kills more, and two breaks of each server.
+fn breaks(duration: Duration, random: &mut Random) -> Vec<Break> {
+    let kills = (duration.as_secs() * 17 / 60).max(3);
+    let mut breaks = vec![Break::KillKafka, Break::RestartKafka, Break::KillPostgres, Break::RestartPostgres];
+    breaks.extend((0..kills).map(|_| Break::KillWaltap));
+    for last in (1..breaks.len()).rev() {
+        breaks.swap(last, random.below(last as u64 + 1) as usize);
     }
-    for other in [Break::KillKafka, Break::RestartKafka, Break::KillPostgres, Break::RestartPostgres] {
-        plan.push((at(random), other));
-    }
-    plan.sort_by_key(|(at, _)| *at);
-    plan
+    breaks
 }
 
 async fn carry_out(what: Break, waltap: &mut Waltap, kafka: &mut Kafka, postgres: &mut Postgres) -> Result {
@@ -87,12 +86,21 @@ fn forty_tables_are_equal_after_every_kind_of_kill() -> Result {
         let writers = Writers::start(postgres.port(), &members, WRITERS, seed);
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", &DATABASES.join(","), "--partitions", "3"])?;
         let start = Instant::now();
-        for (at, what) in plan(duration, &mut random) {
-            tokio::time::sleep(at.saturating_sub(start.elapsed())).await;
+        for delay in KILLS_IN_THE_SNAPSHOT {
+            tokio::time::sleep(delay).await;
+            carry_out(Break::KillWaltap, &mut waltap, &mut kafka, &mut postgres).await?;
+        }
+        waltap.wait_streaming_within(Duration::from_secs(120)).await?;
+        println!("{:6.1} s: every tap streams", start.elapsed().as_secs_f64());
+
+        let breaks = breaks(duration, &mut random);
+        let longest_gap = duration * 2 / breaks.len() as u32;
+        for what in breaks {
+            // Each program gets some time to work, and none gets enough to be done.
+            tokio::time::sleep(longest_gap.mul_f64(random.below(1000) as f64 / 1000.0)).await;
             println!("{:6.1} s: {what:?}, {} transactions", start.elapsed().as_secs_f64(), writers.committed());
             carry_out(what, &mut waltap, &mut kafka, &mut postgres).await?;
         }
-        tokio::time::sleep(duration.saturating_sub(start.elapsed())).await;
         let report = writers.stop().await?;
         println!("{report:?}, {} deaths of waltap", waltap.deaths());
         ensure!(report.committed > 100, "the writers did next to nothing: {report:?}");
@@ -102,7 +110,10 @@ fn forty_tables_are_equal_after_every_kind_of_kill() -> Result {
         postgres.wait_confirmed(&DATABASES, Duration::from_secs(180)).await?;
         println!("caught up after {:?}", start.elapsed());
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
-        oracle::ensure_equal(&postgres, &kafka.topics(), &DATABASES).await?;
+        let reports = oracle::ensure_equal(&postgres, &kafka.topics(), &DATABASES).await?;
+        let (rows, events) =
+            reports.iter().fold((0, 0), |(rows, events), report| (rows + report.source_rows as u64, events + report.events));
+        ensure!(events > rows * 2, "{events} events for {rows} rows: hardly a change was streamed, so nothing was shown");
         Ok(())
     })
 }
