@@ -176,6 +176,13 @@ impl Progress {
         Ok(())
     }
 
+    /// Forgets that tables were begun, of which nothing was sent.
+    pub(crate) async fn unset_tables(&mut self, oids: &[u32]) -> Result<()> {
+        self.store.write(oids.iter().map(|oid| (self.store.table_key(*oid), None)).collect()).await?;
+        self.tables.retain(|oid, _| !oids.contains(oid));
+        Ok(())
+    }
+
     /// Notes which tables are captured now, when the server's log ends at `server`. Tables that are captured no more are marked, and forgotten
     /// once the slot (`confirmed`) is past their last change, so that the topic does not grow with every table that ever was.
     pub(crate) async fn keep(&mut self, captured: impl Fn(u32) -> bool, server: Lsn, confirmed: Lsn) -> Result<()> {

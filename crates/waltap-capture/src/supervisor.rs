@@ -127,7 +127,7 @@ impl Supervisor {
         let board = Arc::new(Board::new(&database, &slot));
         self.handle.add(Arc::clone(&board));
         tracing::info!(database, slot, "starting a tap");
-        let context = Context { shared: Arc::clone(&self.shared), database: database.clone(), name, slot, board };
+        let context = Context::new(Arc::clone(&self.shared), database.clone(), name, slot, board);
         self.known.insert(database);
         self.taps.spawn(tap::run(context, self.shutdown.clone()));
     }

@@ -65,8 +65,8 @@ fn a_stop_and_a_start_lose_and_repeat_nothing() -> Result {
         let reports = oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         // An orderly stop acknowledges all that it sent.
         ensure!(reports.iter().all(|report| report.repeats == 0), "{reports:?}");
-        // The rows, three updates of those that 3 divides, three new rows; the second of these, 1002, is updated once too.
-        ensure!(reports.iter().all(|report| report.events == 1000 + 3 * 333 + 3 + 1), "{reports:?}");
+        // The first rows, three updates of the 333 of them that 3 divides, three new rows.
+        ensure!(reports.iter().all(|report| report.events == 1000 + 3 * 333 + 3), "{reports:?}");
         Ok(())
     })
 }

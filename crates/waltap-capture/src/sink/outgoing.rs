@@ -94,7 +94,9 @@ impl RecordSink for Outgoing<'_> {
     type Error = Error;
 
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
-        self.take(None, key, value)
+        // Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told.
+        let partition = key.is_none().then_some(0);
+        self.take(partition, key, value)
     }
 
     fn record_to_all(&mut self, value: &[u8]) -> Result<()> {

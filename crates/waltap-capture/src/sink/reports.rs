@@ -1,7 +1,7 @@
 //! Delivery reports on their way from the sink to who waits for them: the tap's ledger, or the count of a table's snapshot.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -37,6 +37,8 @@ pub(crate) struct TableCount {
     pub(crate) chunks_left: AtomicUsize,
     handed_over: AtomicU64,
     confirmed: AtomicU64,
+    /// Whether the table is not any more what the snapshot was planned with.
+    changed: AtomicBool,
 }
 
 impl TableCount {
@@ -50,7 +52,21 @@ impl TableCount {
         self.chunks_left.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether every row of the table is confirmed.
+    /// Notes that the table's rows cannot be read under this snapshot.
+    pub(crate) fn set_changed(&self) {
+        self.changed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing was sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handed_over.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether every chunk was read, or given up, and every row sent is confirmed.
     pub(crate) fn is_done(&self) -> bool {
         self.chunks_left.load(Ordering::SeqCst) == 0
             && self.confirmed.load(Ordering::SeqCst) == self.handed_over.load(Ordering::SeqCst)

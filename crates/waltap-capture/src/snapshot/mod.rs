@@ -7,7 +7,7 @@
 mod plan;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
@@ -36,7 +36,8 @@ pub(crate) struct ExportedSnapshot {
 
 /// Reads tables and returns when all of their rows are confirmed and progress says so.
 ///
-/// The session that exported the snapshot must be held until then.
+/// Answers the OIDs of tables that were altered or truncated meanwhile, so that their rows cannot be seen any more: they take another
+/// snapshot, and progress keeps them as begun, or as not begun when nothing of them was sent. The session that exported the snapshot must be held until then.
 pub(crate) async fn read(
     context: &Context,
     progress: &mut Progress,
@@ -45,7 +46,7 @@ pub(crate) async fn read(
     types: &mut TypeCache,
     tables: Vec<Table>,
     snapshot: &ExportedSnapshot,
-) -> Result<()> {
+) -> Result<Vec<u32>> {
     let expected = tables.iter().filter_map(|table| table.rows_estimated).sum();
     {
         let mut facts = context.board.facts();
@@ -74,7 +75,8 @@ pub(crate) async fn read(
     }
     // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
     drop(waiting);
-    let mut open = OpenTables { reports: reports.clone(), tables: HashMap::new(), next: 0 };
+    let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
+    let mut open = OpenTables { reports: reports.clone(), fresh, tables: HashMap::new(), next: 0, changed: Vec::new() };
     let mut planner = plan::Planner::new(context, types, snapshot).await?;
     let mut remaining = tables.into_iter();
     loop {
@@ -104,8 +106,17 @@ pub(crate) async fn read(
             reports.for_snapshot().await;
         }
     }
-    tracing::info!(database = context.database, rows = context.board.facts().snapshot_rows, "every existing row is confirmed");
-    Ok(())
+    let rows = context.board.facts().snapshot_rows;
+    tracing::info!(database = context.database, rows, "every existing row is confirmed");
+    if !open.changed.is_empty() {
+        let names: Vec<String> = open.changed.iter().map(Table::display_name).collect();
+        tracing::info!(
+            database = context.database,
+            tables = names.join(", "),
+            "these tables were altered or truncated after the snapshot was taken: their rows take a new one"
+        );
+    }
+    Ok(open.changed.iter().map(|table| table.oid).collect())
 }
 
 /// Gives a chunk to the next free worker; a worker that failed, or a record that Kafka refused, ends the snapshot.
@@ -136,9 +147,13 @@ fn record(table: &Table, state: TableState, since: Lsn) -> (u32, TableRecord) {
 /// The tables that are being read, and the count of each.
 struct OpenTables {
     reports: Reports,
+    /// Tables of which nothing had been sent before.
+    fresh: HashSet<u32>,
     /// By the number under which their rows are accounted.
     tables: HashMap<u32, (Table, Arc<TableCount>)>,
     next: u32,
+    /// Those that could not be read.
+    changed: Vec<Table>,
 }
 
 impl OpenTables {
@@ -154,14 +169,22 @@ impl OpenTables {
     /// Records the tables of which every row is confirmed as done.
     async fn settle(&mut self, progress: &mut Progress, since: Lsn) -> Result<()> {
         let done: Vec<u32> = self.tables.iter().filter(|(_, (_, count))| count.is_done()).map(|(number, _)| *number).collect();
-        let mut records = Vec::with_capacity(done.len());
+        let (mut records, mut unset) = (Vec::new(), Vec::new());
         for number in done {
             self.reports.close_table(number);
-            if let Some((table, _)) = self.tables.remove(&number) {
+            let Some((table, count)) = self.tables.remove(&number) else { continue };
+            if count.has_changed() {
+                if count.is_empty() && self.fresh.contains(&table.oid) {
+                    // As if it had not been begun: then its changes wait for its rows.
+                    unset.push(table.oid);
+                }
+                self.changed.push(table);
+            } else {
                 tracing::debug!(table = table.display_name(), "every row is confirmed");
                 records.push(record(&table, TableState::Done, since));
             }
         }
+        progress.unset_tables(&unset).await?;
         progress.set_tables(records).await
     }
 }

@@ -5,13 +5,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
-use tokio_postgres::Client;
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Stamp, TableShape, native};
 use waltap_pgoutput::PgTime;
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::copy::{Chunk, RowParser, SnapshotReader, lines};
+use waltap_postgres::copy::{Chunk, CopyError, RowParser, SnapshotReader, lines};
 
 use super::ExportedSnapshot;
 use crate::event_error::event_error;
@@ -44,24 +43,42 @@ pub(super) struct Worker {
 impl Worker {
     /// Takes jobs until there are none. The connection is opened for the first one.
     pub(super) async fn run(self) -> Result<()> {
-        let mut reader = None;
+        let mut session = None;
         loop {
             let job = self.chunks.lock().await.recv().await;
             let Some(job) = job else { return Ok(()) };
-            let reader = match &mut reader {
-                Some(reader) => reader,
-                none => {
-                    let sql = self.context.options().source.sql(&self.context.database).await?;
-                    none.insert(SnapshotReader::begin(sql, &self.snapshot.name).await?)
-                }
+            let sql = match session.take() {
+                Some(sql) => sql,
+                None => self.context.options().source.sql(&self.context.database).await?,
             };
-            self.read(reader, &job).await?;
+            // A transaction for each chunk, so that nobody's ALTER TABLE waits for the whole snapshot.
+            let reader = SnapshotReader::begin(sql, &self.snapshot.name).await?;
+            self.read(&reader, &job).await?;
+            session = Some(reader.end().await?);
         }
     }
 
     async fn read(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<()> {
-        check_not_rewritten(reader.client(), job).await?;
-        let mut rows = reader.copy(&job.table, &job.chunk).await?;
+        let records = match job.count.has_changed() {
+            true => 0,
+            false => self.read_rows(reader, job).await?,
+        };
+        job.count.chunk_read(records);
+        self.reports.wake_snapshot();
+        Ok(())
+    }
+
+    /// Sends the rows of a chunk; how many records they became.
+    async fn read_rows(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<u64> {
+        let mut rows = match reader.copy(&job.table, &job.chunk).await {
+            Ok(rows) => rows,
+            Err(CopyError::Changed(error)) => {
+                tracing::debug!(error = error.report(), "a table changed after the snapshot was taken");
+                job.count.set_changed();
+                return Ok(0);
+            }
+            Err(CopyError::Failed(error)) => return Err(error),
+        };
         let mut sender = Sender::new(self, job)?;
         let mut batch: Vec<Bytes> = Vec::new();
         loop {
@@ -78,48 +95,9 @@ impl Worker {
             self.context.board.facts().snapshot_rows += sender.rows - before;
             self.sink.flush().await?;
             if !more {
-                break;
+                return Ok(sender.records);
             }
         }
-        job.count.chunk_read(sender.records);
-        self.reports.wake_snapshot();
-        Ok(())
-    }
-}
-
-/// Refuses a relation whose rows our snapshot cannot see any more.
-///
-/// TRUNCATE and the forms of ALTER TABLE that rewrite a table are not MVCC-safe: under a snapshot taken before them the table appears empty
-/// (PostgreSQL manual, "Caveats" of "Concurrency Control"). A rewrite leaves no trace in the stream either, so its rows would be lost. Both
-/// give the table a new file: the snapshot's own view of the catalog names the old one. The lock comes first, so that nothing happens in
-/// between, and stays until the transaction ends.
-async fn check_not_rewritten(client: &Client, job: &Job) -> Result<()> {
-    let doing =
-        |error| Error::transient(Code::SNAPSHOT, format!("looking at {} before it is read", job.chunk.relation)).source(error);
-    let lock = format!("SELECT FROM {} LIMIT 0", job.chunk.relation);
-    // A relation that cannot even be looked at gets its proper error from the copy.
-    if client.batch_execute(&lock).await.is_err() {
-        return Ok(());
-    }
-    let rewritten = client
-        .query_one(
-            "SELECT count(*) FROM pg_class c
-             WHERE c.oid IN (SELECT $1::oid UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf)
-               AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid)",
-            &[&job.chunk.relation_oid],
-        )
-        .await
-        .and_then(|row| row.try_get::<_, i64>(0))
-        .map_err(doing)?;
-    match rewritten {
-        0 => Ok(()),
-        _ => Err(Error::transient(
-            Code::SNAPSHOT,
-            format!(
-                "{} was rewritten or truncated after the snapshot was taken; it is read again under a new one",
-                job.chunk.relation
-            ),
-        )),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a tap has for its whole life, whatever becomes of its connections.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use waltap_error::Result;
+use waltap_error::{Code, Error, Result};
 use waltap_kafka::{Producer, ProgressTopic, TopicSpecification, Topics};
 use waltap_postgres::catalog::Table;
 
@@ -50,9 +51,15 @@ pub(crate) struct Context {
     pub(crate) name: String,
     pub(crate) slot: String,
     pub(crate) board: Arc<Board>,
+    /// Partitions of the topics that Kafka is known to have, so that a table's first change does not wait for its answer again.
+    known_topics: Arc<Mutex<HashMap<String, i32>>>,
 }
 
 impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, database: String, name: String, slot: String, board: Arc<Board>) -> Self {
+        Context { shared, database, name, slot, board, known_topics: Arc::default() }
+    }
+
     pub(crate) fn options(&self) -> &Options {
         &self.shared.options
     }
@@ -109,14 +116,37 @@ impl Context {
         let Destination::Kafka(kafka) = &self.shared.destination else {
             return Ok(names.into_iter().map(|name| Topic { name, partitions: 1 }).collect());
         };
-        let specification = |name: String| TopicSpecification {
-            name,
-            partitions: kafka.options.partitions,
-            replication_factor: kafka.options.replication_factor,
-            configuration: Vec::new(),
+        let missing: Vec<TopicSpecification> = {
+            let known = self.known_topics();
+            names
+                .iter()
+                .filter(|name| !known.contains_key(*name))
+                .map(|name| TopicSpecification {
+                    name: name.clone(),
+                    partitions: kafka.options.partitions,
+                    replication_factor: kafka.options.replication_factor,
+                    configuration: Vec::new(),
+                })
+                .collect()
         };
-        let wanted: Vec<_> = names.into_iter().map(specification).collect();
-        let ensured = kafka.topics.ensure(&wanted, TOPICS_TIMEOUT).await?;
-        Ok(ensured.into_iter().map(|topic| Topic { name: topic.name, partitions: topic.partitions }).collect())
+        if !missing.is_empty() {
+            let ensured = kafka.topics.ensure(&missing, TOPICS_TIMEOUT).await?;
+            self.known_topics().extend(ensured.into_iter().map(|topic| (topic.name, topic.partitions)));
+        }
+        let known = self.known_topics();
+        let topic = |name: String| match known.get(&name) {
+            Some(&partitions) => Ok(Topic { name, partitions }),
+            None => Err(Error::configuration(Code::INTERNAL, format!("topic {name} was asked for and is not known"))),
+        };
+        names.into_iter().map(topic).collect()
+    }
+
+    /// Forgets the topics that Kafka was seen to have: one may have been deleted since.
+    pub(crate) fn forget_topics(&self) {
+        self.known_topics().clear();
+    }
+
+    fn known_topics(&self) -> MutexGuard<'_, HashMap<String, i32>> {
+        self.known_topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use waltap_error::{Code, Error, Result};
-use waltap_postgres::catalog::Table;
+use waltap_postgres::catalog::{Table, tables_by_oid};
 use waltap_postgres::replication::{CreatedSlot, ReplicationConnection, SlotOptions};
 
 use super::Context;
@@ -18,11 +18,15 @@ pub(crate) struct HeldSnapshot {
 }
 
 /// Makes one. The server waits for all transactions that are writing now, so this may take as long as the longest of them.
-pub(crate) async fn export(context: Context, tables: Vec<Table>) -> Result<HeldSnapshot> {
+/// Tables that are gone by then, or not wanted, are left out.
+pub(crate) async fn export(context: Context, tables: Vec<u32>) -> Result<HeldSnapshot> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut holder = context.options().source.replication(&context.database).await?;
     let created = holder.create_slot(&name, SlotOptions { temporary: true, export_snapshot: true }).await?;
+    let sql = context.options().source.sql(&context.database).await?;
+    let mut tables = tables_by_oid(&sql, &tables).await?;
+    tables.retain(|table| context.wants(table));
     Ok(HeldSnapshot { tables, snapshot: exported(created)?, _holder: holder })
 }
 

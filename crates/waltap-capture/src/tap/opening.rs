@@ -41,12 +41,8 @@ pub(crate) enum Rows {
         tables: Vec<Table>,
         snapshot: ExportedSnapshot,
     },
-    /// Under a snapshot of its own. When `after_stream` is set, the stream must reach its LSN first, because of tables of which some rows
-    /// were sent already.
-    Later {
-        held: HeldSnapshot,
-        after_stream: bool,
-    },
+    /// Under a snapshot of its own.
+    Later(HeldSnapshot),
 }
 
 /// Opens. The order matters: publication before slot, progress before slot, slot before rows.
@@ -68,6 +64,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         false => plan(&context.slot, &system_id, progress.slot.as_ref(), found.as_ref(), mode)?,
     };
     let names: Vec<(&str, &str)> = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
+    context.forget_topics();
     context.topics(&names).await?;
     let (start, rows) = match plan {
         SlotPlan::Create => create(context, &mut replication, &mut progress, &system_id, &look).await?,
@@ -110,10 +107,8 @@ async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Lo
     if tables.is_empty() {
         return Ok(Rows::None);
     }
-    let is_begun = |table: &Table| progress.table(table.oid).is_some_and(|record| record.state == TableState::Reading);
-    let after_stream = tables.iter().any(is_begun);
-    let held = export(context.clone(), tables).await?;
-    Ok(Rows::Later { held, after_stream })
+    let tables = tables.iter().map(|table| table.oid).collect();
+    Ok(Rows::Later(export(context.clone(), tables).await?))
 }
 
 /// The tables of which rows have still to be read.
@@ -135,7 +130,7 @@ pub(crate) async fn open_once(context: &Context) -> Result<(Progress, HeldSnapsh
     context.board.facts().tables = tables.len();
     // Nothing is remembered: a run that was cut off is begun again, as a whole.
     let progress = Progress::load(crate::progress::Store::new(None, &context.options().name, &context.database)).await?;
-    let held = export(context.clone(), tables).await?;
+    let held = export(context.clone(), tables.iter().map(|table| table.oid).collect()).await?;
     Ok((progress, held))
 }
 

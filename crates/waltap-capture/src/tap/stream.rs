@@ -33,6 +33,9 @@ pub(crate) enum Taken {
     Unresolved(u32),
     /// A change of a table that has no snapshot yet: read it, then offer the frame again.
     NeedsSnapshot(u32),
+    /// A table whose rows were not all read is emptied by the transaction that commits there, so there is nothing to be read any more: let
+    /// progress say so, then offer the frame again.
+    Emptied { oid: u32, commit: Lsn },
     /// The first logical message: name its topic, then offer the frame again.
     NoMessageTopic,
 }
@@ -133,11 +136,13 @@ impl Stream {
                 encoder.delete(table, stamp, delete.old, out)
             }),
             Message::Truncate(truncate) => {
+                let commit = self.transaction()?.begin.final_lsn;
                 // All tables first, so that nothing is sent twice when one of them is not resolved.
                 for oid in truncate.relation_ids {
                     match self.tables.find(oid)? {
                         Found::Unresolved => return Ok(Taken::Unresolved(oid)),
-                        Found::NeedsSnapshot => return Ok(Taken::NeedsSnapshot(oid)),
+                        Found::NeedsSnapshot => return Ok(Taken::Emptied { oid, commit }),
+                        Found::Captured(table) if table.is_unread() => return Ok(Taken::Emptied { oid, commit }),
                         Found::Captured(_) | Found::LeftOut => {}
                     }
                 }

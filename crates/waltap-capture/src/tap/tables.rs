@@ -29,13 +29,23 @@ impl Op {
     const ALL: [(Op, &'static str); 4] = [(Op::Insert, "c"), (Op::Update, "u"), (Op::Delete, "d"), (Op::Truncate, "t")];
 }
 
+/// What is in the topic of the rows that a table had before its changes, which decides about these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    /// Nothing yet: its rows are read before any change of it is sent.
+    Unread,
+    /// Some of them, one of which may have been deleted since: every change is sent until they are read again.
+    Partly,
+    /// All of them, as of there. Changes that committed before are among them, and are not sent again.
+    Since(Lsn),
+}
+
 /// A table whose changes are sent.
 pub(crate) struct CapturedTable {
     pub(crate) shape: Arc<TableShape>,
     pub(crate) prepared: native::Table,
     pub(crate) topic: Topic,
-    /// Changes that committed before it are in the table's snapshot and are not sent again. `None`: it has no snapshot yet.
-    since: Option<Lsn>,
+    rows: Rows,
     counters: [OpCounters; 4],
     /// Events and bytes that are not yet added to the counters.
     counted: [(u64, u64); 4],
@@ -44,7 +54,16 @@ pub(crate) struct CapturedTable {
 impl CapturedTable {
     /// Whether a change that committed there is to be sent.
     pub(crate) fn sends(&self, commit: Lsn) -> bool {
-        self.since.is_some_and(|since| commit >= since)
+        match self.rows {
+            Rows::Unread => false,
+            Rows::Partly => true,
+            Rows::Since(since) => commit >= since,
+        }
+    }
+
+    /// Whether its rows have still to be read.
+    pub(crate) fn is_unread(&self) -> bool {
+        !matches!(self.rows, Rows::Since(_))
     }
 
     /// Counts an event. Cheap: the counters hear of it once a batch.
@@ -69,8 +88,6 @@ pub(crate) struct Tables {
     known: HashMap<u32, Known>,
     /// Tables with something counted since the last batch.
     counted: Vec<u32>,
-    /// Tables that will be read under a snapshot that is already there, none of whose rows were sent: what it holds is not sent before it.
-    expected: HashMap<u32, Lsn>,
 }
 
 /// What [`Tables::find`] found.
@@ -91,7 +108,7 @@ impl Tables {
 
     pub(crate) fn find(&mut self, oid: u32) -> Result<Found<'_>> {
         match self.known.get_mut(&oid) {
-            Some(Known::Captured(table)) if table.since.is_none() => Ok(Found::NeedsSnapshot),
+            Some(Known::Captured(table)) if table.rows == Rows::Unread => Ok(Found::NeedsSnapshot),
             Some(Known::Captured(table)) => Ok(Found::Captured(table)),
             Some(Known::LeftOut) => Ok(Found::LeftOut),
             Some(Known::Announced(_)) => Ok(Found::Unresolved),
@@ -138,12 +155,20 @@ impl Tables {
         let resolved = match context.options().tables.matches(relation.schema, relation.name) {
             false => Known::LeftOut,
             true => {
-                let since = self.since(oid, context.options().snapshot, progress);
-                Known::Captured(Box::new(capture(&relation, context, since, types, catalog).await?))
+                let rows = rows(oid, context.options().snapshot, progress);
+                Known::Captured(Box::new(capture(&relation, context, rows, types, catalog).await?))
             }
         };
         self.known.insert(oid, resolved);
         Ok(())
+    }
+
+    /// Schema and name of a captured table.
+    pub(crate) fn name(&self, oid: u32) -> Result<(String, String)> {
+        match self.known.get(&oid) {
+            Some(Known::Captured(table)) => Ok((table.shape.schema.clone(), table.shape.table.clone())),
+            _ => Err(Error::configuration(Code::INTERNAL, format!("relation {oid} is no captured table"))),
+        }
     }
 
     /// Leaves a table out: it is gone, so its rows cannot be read any more.
@@ -151,30 +176,20 @@ impl Tables {
         self.known.insert(oid, Known::LeftOut);
     }
 
-    /// Notes a snapshot under which tables will be read, and where it stands. [`Tables::refresh`] ends it.
-    pub(crate) fn expect(&mut self, tables: impl IntoIterator<Item = u32>, lsn: Lsn) {
-        self.expected.extend(tables.into_iter().map(|oid| (oid, lsn)));
-    }
-
-    /// Looks up again from where on each table is sent, after a snapshot.
+    /// Looks up again what of each table was read, after progress was made.
     pub(crate) fn refresh(&mut self, mode: SnapshotMode, progress: &Progress) {
-        self.expected.clear();
         for (oid, known) in &mut self.known {
             if let Known::Captured(table) = known {
-                table.since = since(*oid, mode, progress);
+                table.rows = rows(*oid, mode, progress);
             }
         }
-    }
-
-    fn since(&self, oid: u32, mode: SnapshotMode, progress: &Progress) -> Option<Lsn> {
-        self.expected.get(&oid).copied().or_else(|| since(oid, mode, progress))
     }
 }
 
 async fn capture(
     relation: &Relation<'_>,
     context: &Context,
-    since: Option<Lsn>,
+    rows: Rows,
     types: &mut TypeCache,
     catalog: &[Table],
 ) -> Result<CapturedTable> {
@@ -192,19 +207,17 @@ async fn capture(
         shape: Arc::new(shape),
         prepared,
         topic: topics.swap_remove(0),
-        since,
+        rows,
         counters,
         counted: Default::default(),
     })
 }
 
-/// From which commit on a table's changes are sent; `None` when it has to be read first.
-fn since(oid: u32, mode: SnapshotMode, progress: &Progress) -> Option<Lsn> {
+fn rows(oid: u32, mode: SnapshotMode, progress: &Progress) -> Rows {
     match progress.table(oid) {
-        Some(record) if record.state == TableState::Done => Some(record.since),
-        // Some of its rows were sent, and one of them may have been deleted since: its changes are sent until it is read again.
-        Some(_) => Some(Lsn::ZERO),
-        None if mode == SnapshotMode::Initial => None,
-        None => Some(Lsn::ZERO),
+        Some(record) if record.state == TableState::Done => Rows::Since(record.since),
+        Some(_) => Rows::Partly,
+        None if mode == SnapshotMode::Initial => Rows::Unread,
+        None => Rows::Since(Lsn::ZERO),
     }
 }

@@ -17,6 +17,13 @@ use crate::refusal::{is_state, refused};
 /// is never translated.
 const ROW_SECURITY_ROUTINE: &str = "check_enable_rls";
 
+/// Whether a relation, or a leaf of a partitioned one, has another file than the snapshot's view of the catalog says.
+const REWRITTEN: &str = "
+SELECT EXISTS (
+    SELECT FROM pg_class c
+    WHERE c.oid IN (SELECT $1::oid UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf)
+      AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid))";
+
 /// An SQL session inside the transaction that reads a snapshot.
 ///
 /// Dropping it leaves the session in its transaction: give it back by [`SnapshotReader::end`], or close the session.
@@ -29,8 +36,8 @@ pub struct SnapshotReader<C: Borrow<Client>> {
 /// Why a chunk could not be read.
 #[derive(Debug)]
 pub enum CopyError {
-    /// The relation is not there any more: it was dropped, renamed or lost a column since the plan was made. A look into the catalog
-    /// tells which.
+    /// The relation is not what was planned with or what the snapshot can see: it was dropped, renamed, rewritten, truncated, or lost a
+    /// column. It takes a new look into the catalog and a new snapshot.
     Changed(Error),
     /// Everything else.
     Failed(Error),
@@ -86,7 +93,13 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
         self.session.borrow()
     }
 
-    /// Begins to copy a chunk of a table. After an error the transaction is of no use: [`SnapshotReader::end`] it and begin again.
+    /// Begins to copy a chunk of a table, unless its rows cannot be seen under the snapshot any more. After an error the transaction is of no
+    /// use: [`SnapshotReader::end`] it and begin again.
+    ///
+    /// TRUNCATE and the forms of ALTER TABLE that rewrite a table are not MVCC-safe: under a snapshot taken before them the table appears
+    /// empty (PostgreSQL manual, "Caveats" of "Concurrency Control"). A rewrite leaves no trace in the stream either, so its rows would be
+    /// lost. Both give the table a new file: the snapshot's own view of the catalog names the old one. The lock comes first, so that
+    /// nothing happens in between, and stays until the transaction ends.
     ///
     /// The rows must be read to their end before the session can do anything else; to give up in the middle, close the session.
     pub async fn copy(&self, table: &Table, chunk: &Chunk) -> Result<CopyRows, CopyError> {
@@ -96,6 +109,15 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
             schema: quoted_identifier(&table.schema),
             role: quoted_identifier(&self.role),
         };
+        let lock = format!("SELECT FROM {} LIMIT 0", chunk.relation);
+        self.client().batch_execute(&lock).await.map_err(|error| subject.error(error))?;
+        let rewritten = self.client().query_one(REWRITTEN, &[&chunk.relation_oid]).await;
+        if rewritten.and_then(|row| row.try_get(0)).map_err(|error| subject.error(error))? {
+            return Err(CopyError::Changed(Error::transient(
+                Code::SNAPSHOT,
+                format!("{} was rewritten or truncated after the snapshot was taken", chunk.relation),
+            )));
+        }
         match self.client().copy_out(&chunk.copy_statement()).await {
             Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), finished: false, partial: BytesMut::new(), subject }),
             Err(error) => Err(subject.error(error)),

@@ -80,6 +80,33 @@ async fn missing_rights_row_security_and_vanished_tables_are_told_apart() {
 }
 
 #[tokio::test]
+async fn tables_of_which_the_snapshot_sees_nothing_any_more_are_not_read_as_empty() {
+    let cluster = Cluster::start();
+    cluster.psql(
+        "postgres",
+        "CREATE TABLE truncated (id int); CREATE TABLE rewritten (id int); CREATE TABLE widened (id int);
+         CREATE TABLE parted (id int) PARTITION BY RANGE (id); CREATE TABLE leaf PARTITION OF parted DEFAULT;
+         INSERT INTO truncated VALUES (1); INSERT INTO rewritten VALUES (1); INSERT INTO widened VALUES (1);
+         INSERT INTO parted VALUES (1)",
+    );
+    let exporter = cluster.sql("postgres").await;
+    let snapshot = export(&exporter).await;
+    let session = cluster.sql("postgres").await;
+    let all = tables(&session).await.expect("tables");
+    cluster.psql(
+        "postgres",
+        "TRUNCATE truncated; ALTER TABLE rewritten ALTER id TYPE bigint; TRUNCATE leaf; ALTER TABLE widened ADD more int DEFAULT 5",
+    );
+    for name in ["truncated", "rewritten", "parted"] {
+        assert!(matches!(refusal(&session, &snapshot, find(&all, name)).await, CopyError::Changed(_)), "{name}");
+    }
+    // A new column with a constant default leaves the rows where they are.
+    let reader = SnapshotReader::begin(&*session, &snapshot).await.expect("the snapshot is taken over");
+    let widened = find(&all, "widened");
+    assert_eq!(read(&reader, widened, &plan_chunks(widened, &HashMap::new(), 150_000, 10)).await, [[Some("1".to_owned())]]);
+}
+
+#[tokio::test]
 async fn a_snapshot_that_nobody_holds_any_more_is_told() {
     let cluster = Cluster::start();
     let exporter = cluster.sql("postgres").await;

@@ -1,33 +1,30 @@
 //! A session: from connecting to the end of the connection, with a ledger and a sink of its own.
 
+mod ending;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use waltap_error::{Code, Error, Kind, Result};
+use tokio::time::{MissedTickBehavior, interval};
+use waltap_error::Result;
 use waltap_ledger::GroupId;
-use waltap_postgres::catalog::{Table, tables_by_oid};
+use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, ReplicationStream, StartOptions, StatusHandle};
 
+use self::rows::{Exporting, ready};
 use super::acknowledger::Acknowledger;
-use super::discovery::{Discovery, Look};
+use super::discovery::Discovery;
 use super::export::{HeldSnapshot, export};
-use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once, unread};
+use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
 use super::stream::{Ahead, Stream, Taken};
 use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
 use crate::progress::Progress;
-use crate::sink::{Reports, Sink};
+use crate::sink::Reports;
 use crate::snapshot;
 use crate::status::TapState;
-
-/// How long a tap that stops waits for Kafka to confirm what is in flight. What is not confirmed then is sent again by the next run.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// How long the last record of progress, and then PostgreSQL's goodbye, may take. With the drain, under the ten seconds of a stop.
-const FAREWELL_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How often the board is brought up to date when nothing happens.
 const BOARD_INTERVAL: Duration = Duration::from_millis(500);
@@ -80,12 +77,17 @@ async fn until_asked(shutdown: &mut watch::Receiver<bool>, work: impl Future<Out
 
 async fn read_once(context: &Context) -> Result<Ended> {
     context.board.set_state(TapState::Snapshot);
-    let (mut progress, held) = open_once(context).await?;
+    let (mut progress, mut held) = open_once(context).await?;
     let reports = Reports::default();
     let sink = Arc::new(context.open_sink(reports.clone())?);
     let mut types = TypeCache::default();
-    snapshot::read(context, &mut progress, &sink, &reports, &mut types, held.tables, &held.snapshot).await?;
-    Ok(Ended::SnapshotDone)
+    loop {
+        let changed = snapshot::read(context, &mut progress, &sink, &reports, &mut types, held.tables, &held.snapshot).await?;
+        if changed.is_empty() {
+            return Ok(Ended::SnapshotDone);
+        }
+        held = export(context.clone(), changed).await?;
+    }
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
@@ -95,7 +97,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
-        Rows::Later { held, after_stream } => Some((held, after_stream)),
+        Rows::Later(held) => Some(held),
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
             let read = snapshot::read(context, &mut progress, &sink, &reports, &mut types, tables, &snapshot);
@@ -128,7 +130,6 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         confirmations: Vec::new(),
         events_shown: 0,
     };
-    context.board.set_state(TapState::Streaming);
     let result = session.work(&mut wire, held, shutdown).await;
     match result {
         Ok(()) => session.finish(wire).await.map(|()| Ended::Asked),
@@ -148,7 +149,7 @@ struct Session<'a> {
     status: StatusHandle,
     acknowledger: Acknowledger,
     discovery: Discovery,
-    /// A snapshot whose rows are read once the stream has reached it.
+    /// A snapshot under which tables are read again once the stream has reached it.
     held: Option<HeldSnapshot>,
     /// A snapshot on its way, for tables that have joined.
     exporting: Option<Exporting>,
@@ -157,58 +158,21 @@ struct Session<'a> {
     events_shown: u64,
 }
 
-struct Exporting {
-    tables: Vec<u32>,
-    task: JoinHandle<Result<HeldSnapshot>>,
-}
-
-impl Drop for Exporting {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Exporting {
-    async fn ready(&mut self) -> Result<HeldSnapshot> {
-        (&mut self.task)
-            .await
-            .map_err(|error| Error::configuration(Code::INTERNAL, "exporting a snapshot broke").source(error))?
-    }
-}
-
-/// Waits for ever when there is none.
-async fn ready(exporting: &mut Option<Exporting>) -> Result<HeldSnapshot> {
-    match exporting {
-        Some(exporting) => exporting.ready().await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Session<'_> {
     /// Works until the stop, which is `Ok`, or an error.
     async fn work(
         &mut self,
         wire: &mut ReplicationStream,
-        held: Option<(HeldSnapshot, bool)>,
+        held: Option<HeldSnapshot>,
         shutdown: &mut watch::Receiver<bool>,
     ) -> Result<()> {
-        match held {
-            Some((held, true)) => {
-                let unsent = held.tables.iter().map(|table| table.oid).filter(|oid| !self.is_begun(*oid));
-                let lsn = held.snapshot.lsn;
-                tracing::info!(database = self.context.database, %lsn, "streaming up to a new snapshot, for tables of which some rows were sent");
-                self.stream.tables.expect(unsent.collect::<Vec<_>>(), lsn);
-                self.held = Some(held);
-                self.context.board.set_state(TapState::Snapshot);
-            }
-            Some((held, false)) => {
-                let read = until_shutdown(shutdown, self.read(held)).await?;
-                if read.is_none() {
-                    return Ok(());
-                }
-            }
-            None => {}
+        if let Some(held) = held
+            && until_shutdown(shutdown, self.take_over(held)).await?.is_none()
+        {
+            return Ok(());
         }
+        // A table may have changed while it was to be read.
+        self.export_unread();
         let mut ticks = interval(BOARD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -227,8 +191,8 @@ impl Session<'_> {
                 look = self.discovery.next() => self.follow(look).await?,
                 held = ready(&mut self.exporting) => {
                     self.exporting = None;
-                    let read = until_shutdown(shutdown, self.read(held?)).await?;
-                    if read.is_none() {
+                    let taken_over = until_shutdown(shutdown, self.take_over(held?)).await?;
+                    if taken_over.is_none() {
                         return Ok(());
                     }
                 }
@@ -250,7 +214,7 @@ impl Session<'_> {
                 && lsn >= held.snapshot.lsn
                 && let Some(held) = self.held.take()
             {
-                self.read(held).await?;
+                self.read_held(held).await?;
             }
             self.take(frame).await?;
         }
@@ -269,6 +233,7 @@ impl Session<'_> {
                     self.stream.tables.resolve(oid, self.context, &self.progress, &mut self.types, &self.catalog).await?;
                 }
                 Taken::NeedsSnapshot(oid) => self.read_first(oid).await?,
+                Taken::Emptied { oid, commit } => self.record_emptied(oid, commit).await?,
                 Taken::NoMessageTopic => self.stream.set_message_topic(self.context.message_topic().await?),
             }
         }
@@ -315,144 +280,5 @@ impl Session<'_> {
             }
         }
         facts.waiting_for = waiting_for;
-    }
-
-    /// Takes a new look at the catalog: tables that have joined are to be read.
-    async fn follow(&mut self, look: Look) -> Result<()> {
-        self.catalog = look.tables;
-        let captured = |oid: u32| self.catalog.iter().any(|table| table.oid == oid);
-        let (server, confirmed) = {
-            let mut facts = self.context.board.facts();
-            facts.tables = self.catalog.len();
-            (facts.server, facts.confirmed)
-        };
-        self.progress.keep(captured, server, confirmed).await?;
-        self.export_unread();
-        Ok(())
-    }
-
-    /// Begins to export a snapshot for tables that have none, unless one is on its way: then they come after it.
-    fn export_unread(&mut self) {
-        if self.exporting.is_some() || self.held.is_some() {
-            return;
-        }
-        let tables = unread(self.context, &self.progress, &self.catalog);
-        if tables.is_empty() {
-            return;
-        }
-        let names: Vec<String> = tables.iter().map(Table::display_name).collect();
-        tracing::info!(
-            database = self.context.database,
-            tables = names.join(", "),
-            "tables have joined; their rows are read first"
-        );
-        self.exporting = Some(Exporting {
-            tables: tables.iter().map(|table| table.oid).collect(),
-            task: tokio::spawn(export(self.context.clone(), tables)),
-        });
-    }
-
-    /// A change came of a table that has no snapshot. Nothing of it is sent before its rows are read, so the stream waits for that.
-    async fn read_first(&mut self, oid: u32) -> Result<()> {
-        // What is on its way comes first. It may be this table, or hold others that would be asked for next.
-        if let Some(exporting) = &mut self.exporting {
-            let is_this = exporting.tables.contains(&oid);
-            let held = exporting.ready().await?;
-            self.exporting = None;
-            self.read(held).await?;
-            if is_this {
-                return Ok(());
-            }
-        }
-        let sql = self.context.options().source.sql(&self.context.database).await?;
-        let tables: Vec<Table> =
-            tables_by_oid(&sql, &[oid]).await?.into_iter().filter(|table| self.context.wants(table)).collect();
-        if tables.is_empty() {
-            tracing::warn!(
-                database = self.context.database,
-                oid,
-                "a table that had just joined is gone: its changes are left out"
-            );
-            self.stream.tables.leave_out(oid);
-            return Ok(());
-        }
-        let held = export(self.context.clone(), tables).await?;
-        self.read(held).await
-    }
-
-    /// Reads the rows of tables under a snapshot, while the stream waits.
-    async fn read(&mut self, held: HeldSnapshot) -> Result<()> {
-        self.context.board.set_state(TapState::Snapshot);
-        let sink = Arc::clone(&self.stream.sink);
-        // A table may have got its rows in the meantime.
-        let progress = &mut self.progress;
-        let tables: Vec<Table> = unread(self.context, progress, &held.tables);
-        snapshot::read(self.context, progress, &sink, &self.reports, &mut self.types, tables, &held.snapshot).await?;
-        self.stream.tables.refresh(self.context.options().snapshot, progress);
-        self.context.board.set_state(TapState::Streaming);
-        self.export_unread();
-        Ok(())
-    }
-
-    fn is_begun(&self, oid: u32) -> bool {
-        use crate::progress::TableState;
-        self.progress.table(oid).is_some_and(|record| record.state == TableState::Reading)
-    }
-
-    /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
-    async fn finish(mut self, wire: ReplicationStream) -> Result<()> {
-        self.drain(DRAIN_TIMEOUT).await?;
-        let in_flight = self.stream.in_flight();
-        if in_flight > 0 {
-            tracing::warn!(
-                database = self.context.database,
-                in_flight,
-                "stopping with events that Kafka has not confirmed: they will be sent again"
-            );
-        }
-        match timeout(FAREWELL_TIMEOUT, self.acknowledger.finish()).await {
-            Ok(finished) => finished?,
-            Err(_) => tracing::warn!(
-                database = self.context.database,
-                "stopping before progress could be recorded: some events will be sent again"
-            ),
-        }
-        if let Err(error) = wire.stop(FAREWELL_TIMEOUT).await {
-            tracing::debug!(database = self.context.database, error = error.report(), "the stream ended without a goodbye");
-        }
-        tracing::info!(database = self.context.database, confirmed = %self.context.board.facts().confirmed, "stopped");
-        Ok(())
-    }
-
-    /// Ends after an error: sees through what Kafka still takes, so that less has to be sent again. Gives the error that came first.
-    async fn give_up(mut self, error: Error) -> Error {
-        if let Err(earlier) = self.reports.check() {
-            return earlier;
-        }
-        if error.kind() == Kind::Transient
-            && let Err(error) = self.drain(DRAIN_TIMEOUT).await
-        {
-            return error;
-        }
-        error
-    }
-
-    async fn drain(&mut self, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        let sink: Arc<Sink> = Arc::clone(&self.stream.sink);
-        sink.flush().await?;
-        loop {
-            self.settle()?;
-            if self.stream.in_flight() == 0 {
-                self.show();
-                return Ok(());
-            }
-            let staged = !self.stream.staged.is_empty();
-            tokio::select! {
-                handed_over = self.stream.staged.hand_over(&sink), if staged => handed_over?,
-                () = self.reports.for_stream() => {}
-                () = tokio::time::sleep_until(deadline) => return Ok(()),
-            }
-        }
     }
 }

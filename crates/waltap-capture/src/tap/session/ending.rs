@@ -1,0 +1,76 @@
+//! How a session ends: what is in flight is seen through, as long as that is of use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use waltap_error::{Error, Kind, Result};
+use waltap_postgres::replication::ReplicationStream;
+
+use super::Session;
+use crate::sink::Sink;
+
+/// How long a tap that stops waits for Kafka to confirm what is in flight. What is not confirmed then is sent again by the next run.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long the last record of progress, and then PostgreSQL's goodbye, may take. With the drain, under the ten seconds of a stop.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+impl Session<'_> {
+    /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
+    pub(super) async fn finish(mut self, wire: ReplicationStream) -> Result<()> {
+        self.drain(DRAIN_TIMEOUT).await?;
+        let in_flight = self.stream.in_flight();
+        if in_flight > 0 {
+            tracing::warn!(
+                database = self.context.database,
+                in_flight,
+                "stopping with events that Kafka has not confirmed: they will be sent again"
+            );
+        }
+        match timeout(FAREWELL_TIMEOUT, self.acknowledger.finish()).await {
+            Ok(finished) => finished?,
+            Err(_) => tracing::warn!(
+                database = self.context.database,
+                "stopping before progress could be recorded: some events will be sent again"
+            ),
+        }
+        if let Err(error) = wire.stop(FAREWELL_TIMEOUT).await {
+            tracing::debug!(database = self.context.database, error = error.report(), "the stream ended without a goodbye");
+        }
+        tracing::info!(database = self.context.database, confirmed = %self.context.board.facts().confirmed, "stopped");
+        Ok(())
+    }
+
+    /// Ends after an error: sees through what Kafka still takes, so that less has to be sent again. Gives the error that came first.
+    pub(super) async fn give_up(mut self, error: Error) -> Error {
+        if let Err(earlier) = self.reports.check() {
+            return earlier;
+        }
+        if error.kind() == Kind::Transient
+            && let Err(error) = self.drain(DRAIN_TIMEOUT).await
+        {
+            return error;
+        }
+        error
+    }
+
+    async fn drain(&mut self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        let sink: Arc<Sink> = Arc::clone(&self.stream.sink);
+        sink.flush().await?;
+        loop {
+            self.settle()?;
+            if self.stream.in_flight() == 0 {
+                self.show();
+                return Ok(());
+            }
+            let staged = !self.stream.staged.is_empty();
+            tokio::select! {
+                handed_over = self.stream.staged.hand_over(&sink), if staged => handed_over?,
+                () = self.reports.for_stream() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The rows of tables that join while the stream runs, and of those that a crash or a change of the table left half read.
+//!
+//! A table of which nothing was sent is read while the stream waits; its changes come after. A table of which some rows were sent, one of
+//! which may have been deleted since, is read once the stream has reached the new snapshot, so that the deletion comes first.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use waltap_error::{Code, Error, Result};
+use waltap_pgoutput::Lsn;
+use waltap_postgres::catalog::Table;
+
+use super::super::discovery::Look;
+use super::super::export::{HeldSnapshot, export};
+use super::super::opening::unread;
+use super::Session;
+use crate::progress::{TableRecord, TableState};
+use crate::snapshot::{self, ExportedSnapshot};
+use crate::status::TapState;
+
+/// A snapshot on its way, in a task of its own.
+pub(super) struct Exporting {
+    task: JoinHandle<Result<HeldSnapshot>>,
+}
+
+impl Drop for Exporting {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Exporting {
+    async fn ready(&mut self) -> Result<HeldSnapshot> {
+        (&mut self.task)
+            .await
+            .map_err(|error| Error::configuration(Code::INTERNAL, "exporting a snapshot broke").source(error))?
+    }
+}
+
+/// Waits for ever when there is none. Cancel safe.
+pub(super) async fn ready(exporting: &mut Option<Exporting>) -> Result<HeldSnapshot> {
+    match exporting {
+        Some(exporting) => exporting.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Session<'_> {
+    /// Takes a new look at the catalog: tables that have joined are to be read.
+    pub(super) async fn follow(&mut self, look: Look) -> Result<()> {
+        self.catalog = look.tables;
+        let captured = |oid: u32| self.catalog.iter().any(|table| table.oid == oid);
+        let (server, confirmed) = {
+            let mut facts = self.context.board.facts();
+            facts.tables = self.catalog.len();
+            (facts.server, facts.confirmed)
+        };
+        self.progress.keep(captured, server, confirmed).await?;
+        self.export_unread();
+        Ok(())
+    }
+
+    /// Begins to export a snapshot for tables that have rows to be read, unless one is on its way: then they come after it.
+    pub(super) fn export_unread(&mut self) {
+        if self.exporting.is_none() && self.held.is_none() {
+            let tables = unread(self.context, &self.progress, &self.catalog);
+            if !tables.is_empty() {
+                let names: Vec<String> = tables.iter().map(Table::display_name).collect();
+                tracing::info!(database = self.context.database, tables = names.join(", "), "rows of tables are to be read");
+                let tables = tables.iter().map(|table| table.oid).collect();
+                self.exporting = Some(Exporting { task: tokio::spawn(export(self.context.clone(), tables)) });
+            }
+        }
+        self.show_state();
+    }
+
+    /// A change came of a table of which nothing was read. Nothing of it is sent before its rows, so the stream waits for them.
+    pub(super) async fn read_first(&mut self, oid: u32) -> Result<()> {
+        while self.progress.table(oid).is_none() {
+            // What is on its way comes first: it may hold this table, and others that would be asked for next.
+            let held = match &mut self.exporting {
+                Some(exporting) => {
+                    let held = exporting.ready().await?;
+                    self.exporting = None;
+                    held
+                }
+                None => {
+                    let held = export(self.context.clone(), vec![oid]).await?;
+                    if held.tables.is_empty() {
+                        tracing::warn!(
+                            database = self.context.database,
+                            oid,
+                            "a table that had just joined is gone: its changes are left out"
+                        );
+                        self.stream.tables.leave_out(oid);
+                        return Ok(());
+                    }
+                    held
+                }
+            };
+            self.take_over(held).await?;
+        }
+        self.export_unread();
+        Ok(())
+    }
+
+    /// Reads what can be read now under a snapshot, and holds it for the rest.
+    pub(super) async fn take_over(&mut self, mut held: HeldSnapshot) -> Result<()> {
+        let is_begun = |table: &Table| self.progress.table(table.oid).is_some();
+        let (begun, fresh): (Vec<Table>, Vec<Table>) =
+            unread(self.context, &self.progress, &held.tables).into_iter().partition(is_begun);
+        self.read_under(fresh, &held.snapshot).await?;
+        if !begun.is_empty() {
+            tracing::info!(
+                database = self.context.database,
+                lsn = %held.snapshot.lsn,
+                tables = begun.len(),
+                "streaming up to a new snapshot, for tables of which some rows were sent"
+            );
+            held.tables = begun;
+            self.held = Some(held);
+        }
+        self.show_state();
+        Ok(())
+    }
+
+    /// Reads the tables for which a snapshot was held, now that the stream has reached it.
+    pub(super) async fn read_held(&mut self, held: HeldSnapshot) -> Result<()> {
+        // One of them may have been emptied since.
+        let tables = unread(self.context, &self.progress, &held.tables);
+        self.read_under(tables, &held.snapshot).await?;
+        self.export_unread();
+        Ok(())
+    }
+
+    /// Reads the rows of tables while the stream waits.
+    async fn read_under(&mut self, tables: Vec<Table>, snapshot: &ExportedSnapshot) -> Result<()> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        self.context.board.set_state(TapState::Snapshot);
+        let sink = Arc::clone(&self.stream.sink);
+        snapshot::read(self.context, &mut self.progress, &sink, &self.reports, &mut self.types, tables, snapshot).await?;
+        self.refresh_tables();
+        Ok(())
+    }
+
+    /// Notes that a table has no rows that would have to be read, since the transaction that commits there empties it. Before the truncate
+    /// is sent: the changes that follow it would otherwise be sent, forgotten by a crash, and not taken back by the snapshot read then.
+    pub(super) async fn record_emptied(&mut self, oid: u32, commit: Lsn) -> Result<()> {
+        let (schema, table) = self.stream.tables.name(oid)?;
+        tracing::info!(
+            database = self.context.database,
+            table = format!("{schema}.{table}"),
+            "a table was emptied before its rows were read"
+        );
+        let record = TableRecord { schema, table, state: TableState::Done, since: commit, left: None };
+        self.progress.set_tables(vec![(oid, record)]).await?;
+        self.refresh_tables();
+        Ok(())
+    }
+
+    fn refresh_tables(&mut self) {
+        self.stream.tables.refresh(self.context.options().snapshot, &self.progress);
+    }
+
+    fn show_state(&self) {
+        self.context.board.set_state(match self.held.is_some() || self.exporting.is_some() {
+            true => TapState::Snapshot,
+            false => TapState::Streaming,
+        });
+    }
+}
