@@ -29,8 +29,8 @@ pub(crate) struct Look {
     fingerprint: Fingerprint,
 }
 
-/// Looks once, and makes the publications fit.
-pub(crate) async fn look(context: &Context, sql: &mut Sql) -> Result<Look> {
+/// Looks once, and makes the publications fit. `known` are the tables that an earlier look found: nothing is warned of twice.
+pub(crate) async fn look(context: &Context, sql: &mut Sql, known: &[Table]) -> Result<Look> {
     // Before the tables, so that what changes in between is noticed at the next comparison.
     let fingerprint = fingerprint(sql).await?;
     let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
@@ -51,7 +51,7 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql) -> Result<Look> {
     for warning in &reconciled.warnings {
         tracing::warn!(database = context.database, "{warning}");
     }
-    warn_of_missing_identities(context, &reconciled.tables);
+    warn_of_missing_identities(context, &reconciled.tables, known);
     let publications = names.both().map(str::to_owned).to_vec();
     Ok(Look { tables: reconciled.tables.into(), publications, fingerprint })
 }
@@ -65,8 +65,10 @@ fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
     .remedy(format!("let the owner of the tables run in database {}:\n{remedy}", context.database)))
 }
 
-fn warn_of_missing_identities(context: &Context, tables: &[Table]) {
-    let missing: Vec<&Table> = tables.iter().filter(|table| table.identity != Identity::Usable).collect();
+fn warn_of_missing_identities(context: &Context, tables: &[Table], known: &[Table]) {
+    let is_known = |table: &Table| known.iter().any(|known| known.oid == table.oid && known.identity == table.identity);
+    let is_missing = |table: &&Table| table.identity != Identity::Usable && !is_known(table);
+    let missing: Vec<&Table> = tables.iter().filter(is_missing).collect();
     if missing.is_empty() {
         return;
     }
@@ -91,7 +93,7 @@ pub(crate) struct Discovery {
 impl Discovery {
     pub(crate) fn start(context: Context, last: &Look) -> Self {
         let (sender, looks) = mpsc::channel(1);
-        let work = Work { context, fingerprint: last.fingerprint.clone(), looks: sender, slot_asked: None };
+        let work = Work { context, last: last.clone(), looks: sender, slot_asked: None };
         Discovery { looks, task: tokio::spawn(work.run()) }
     }
 
@@ -113,7 +115,7 @@ impl Drop for Discovery {
 
 struct Work {
     context: Context,
-    fingerprint: Fingerprint,
+    last: Look,
     looks: mpsc::Sender<Look>,
     slot_asked: Option<Instant>,
 }
@@ -137,19 +139,19 @@ impl Work {
             tokio::time::sleep(self.context.options().discovery_interval).await;
             self.ask_slot(&sql).await?;
             let now = fingerprint(&sql).await?;
-            if now == self.fingerprint {
+            if now == self.last.fingerprint {
                 continue;
             }
-            match look(&self.context, &mut sql).await {
+            match look(&self.context, &mut sql, &self.last.tables).await {
                 Ok(look) => {
-                    self.fingerprint = look.fingerprint.clone();
+                    self.last = look.clone();
                     // Nobody waits any more: the session is over, and this task with it.
                     let _ = self.looks.send(look).await;
                 }
                 Err(error) if error.kind() == Kind::Transient => return Err(error),
                 Err(error) => {
                     // Said once for each change, not once a second.
-                    self.fingerprint = now;
+                    self.last.fingerprint = now;
                     tracing::error!(
                         database = self.context.database,
                         error = error.report(),

@@ -49,7 +49,7 @@ pub(crate) enum Rows {
 pub(crate) async fn open(context: &Context) -> Result<Opening> {
     let source = &context.options().source;
     let mut sql = source.sql(&context.database).await?;
-    let look = look(context, &mut sql).await?;
+    let look = look(context, &mut sql, &[]).await?;
     let mut progress = Progress::load(context.store()).await?;
     context.board.facts().tables = look.tables.len();
     if look.tables.is_empty() && progress.slot.is_none() {
