@@ -1,7 +1,7 @@
 //! All that speaks to Kafka.
 //!
 //! * [`Options`] says how Kafka is reached; every other piece is made from it.
-//! * [`probe`] finds out whether Kafka can be reached, and as what, before anything starts.
+//! * [`probe()`] finds out whether Kafka can be reached, and as what, before anything starts.
 //! * [`Topics`] makes topics and tells about them.
 //! * [`Producer`] takes records without blocking and reports on them in batches to a [`DeliveryObserver`].
 //! * [`ProgressTopic`] keeps what must survive a crash, in a compacted topic.

@@ -1,7 +1,7 @@
 //! The producer: takes records without blocking, keeps them until Kafka has confirmed them, and says so in batches.
 //!
 //! librdkafka does the work on threads of its own. One more thread, the poll thread, serves its delivery reports: it adds them up by
-//! their opaque and hands them over when nothing else is in flight, when there are many, or after [`poll::ROUND`], whichever comes first.
+//! their opaque and hands them over when nothing else is in flight, when there are many, or after a few milliseconds, whichever comes first.
 //! So an idle stream hears at once, and a busy one in batches.
 
 mod collector;

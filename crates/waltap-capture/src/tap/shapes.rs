@@ -54,19 +54,56 @@ pub(crate) fn stream_shape(
 /// The key's columns stand in the order of the table, because that is all that a relation message tells.
 fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, identity: &[String]) -> Result<TableShape> {
     let chosen = context.options().keys.iter().find_map(|key| key.columns_of(schema, table));
-    if let Some(missing) = chosen.into_iter().flatten().find(|name| !columns.iter().any(|column| column.name == **name)) {
-        return Err(Error::configuration(
-            Code::KEY_COLUMNS,
-            format!(
-                "the key chosen for {schema}.{table} of database {} names the column {missing}, which it does not have",
-                context.database
-            ),
-        )
-        .remedy("correct --key"));
+    if let Some(chosen) = chosen {
+        check_key(chosen, &columns, &format!("the key chosen for {schema}.{table} of database {}", context.database))?;
     }
     let key = match chosen {
         Some(chosen) => chosen.to_vec(),
         None => columns.iter().filter(|column| identity.contains(&column.name)).map(|column| column.name.clone()).collect(),
     };
     Ok(TableShape { database: context.database.clone(), schema: schema.to_owned(), table: table.to_owned(), columns, key })
+}
+
+/// A key must be in every change: in what comes of the old row too, or a delete could not be keyed, and a change of the key would go unseen.
+fn check_key(chosen: &[String], columns: &[Column], what: &str) -> Result<()> {
+    let find = |name: &String| columns.iter().find(|column| column.name == *name);
+    if let Some(missing) = chosen.iter().find(|name| find(name).is_none()) {
+        let message = format!("{what} names the column {missing}, which it does not have");
+        return Err(Error::configuration(Code::KEY_COLUMNS, message).remedy("correct --key"));
+    }
+    // Of a table without an identity only inserts come, and these hold every column.
+    let has_identity = columns.iter().any(|column| column.identity);
+    if let Some(outside) = chosen.iter().find(|name| has_identity && find(name).is_some_and(|column| !column.identity)) {
+        let message = format!("{what} names the column {outside}, which an update or a delete does not tell of the old row");
+        return Err(Error::configuration(Code::KEY_COLUMNS, message).remedy(
+            "choose columns of the replica identity; or let the table's owner make all of them known: ALTER TABLE … REPLICA IDENTITY FULL",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waltap_event::Kind;
+
+    fn refused(chosen: &str, identity: &[bool]) -> bool {
+        let column = |(index, identity): (usize, &bool)| Column {
+            name: ["id", "customer"][index].to_owned(),
+            kind: Kind::Text,
+            identity: *identity,
+        };
+        let columns: Vec<Column> = identity.iter().enumerate().map(column).collect();
+        let result = check_key(&[chosen.to_owned()], &columns, "the key");
+        result.as_ref().err().is_some_and(|error| error.code() == Code::KEY_COLUMNS)
+    }
+
+    #[test]
+    fn a_key_is_within_what_every_change_tells() {
+        assert!(refused("nothing", &[true, true]));
+        assert!(refused("customer", &[true, false]));
+        assert!(!refused("id", &[true, false]));
+        assert!(!refused("customer", &[true, true]), "REPLICA IDENTITY FULL");
+        assert!(!refused("customer", &[false, false]), "only inserts come");
+    }
 }

@@ -27,7 +27,7 @@ pub enum Filled {
 
 /// The reading half of a replication session.
 ///
-/// ```ignore
+/// ```text
 /// while stream.fill().await? == Filled::Data {
 ///     while let Some(frame) = stream.next_frame()? { … }
 /// }
