@@ -12,8 +12,14 @@ demo: ready ## A small shop, a live workload, its changes in Kafka, and proof th
 	@scripts/demo.sh
 
 .PHONY: test
-test: ready-kafka ## Everything: unit, property and end-to-end tests, against a real PostgreSQL and a real Kafka
+test: ready-kafka ## Everything: unit, property and end-to-end tests, against real PostgreSQLs (13, 15, 18) and a real Kafka
+	@scripts/install-postgres.sh 13 15 18
 	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: test-matrix
+test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 18
+	@scripts/install-postgres.sh 13 14 15 16 17 18
+	cargo test --locked -p waltap-tests --test e2e -- values:: --include-ignored
 
 .PHONY: build
 build: ready-build ## The release binary, in target/release/waltap

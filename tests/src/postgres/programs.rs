@@ -33,7 +33,8 @@ impl Programs {
             let wanted = major.map_or_else(String::new, |major| format!(" {major}"));
             Failure::new(format!("no PostgreSQL{wanted} is installed: run scripts/install-postgres.sh, or set E2E_PG_BIN"))
         })?;
-        Ok(Programs { folder, user: server_user()? })
+        // The user they run as may not get through the repository's folder, but through that of a link's target.
+        Ok(Programs { folder: folder.canonicalize()?, user: server_user()? })
     }
 
     /// One of the programs.

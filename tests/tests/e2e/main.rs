@@ -11,6 +11,7 @@ mod kafka_paused;
 mod kit;
 mod many_tables;
 mod memory;
+mod values;
 mod workload;
 
 /// A number of seconds from the environment.
