@@ -6,24 +6,33 @@
 //! * [`TypeCatalog`] knows how the text of each type is read: its [`Kind`].
 //! * [`TableShape`] is what is known of a table when its rows are written.
 //! * [`Stamp`] is where and when an event stands.
-//! * [`native`] is a format: an encoder that writes events of prepared tables.
+//! * [`Format`] says how events look. [`Table`] is a table made ready for it, [`Encoder`] writes the events.
 //!
 //! Writing a value is a total function. Whatever text a column holds, its record is valid JSON, and what cannot be read as what its type
 //! promises is written as PostgreSQL's own text, in a string.
 
 mod catalog;
+mod composer;
 mod error;
+mod format;
 mod json;
 mod kind;
+mod layout;
 pub mod native;
+mod operation;
+mod record;
+mod row;
 mod shape;
 mod sink;
 mod stamp;
+mod table;
 mod text;
 
 pub use catalog::{TypeCatalog, TypeDescription};
 pub use error::{Error, Failure};
+pub use format::{Encoder, Format, Table};
 pub use kind::Kind;
+pub use operation::Operation;
 pub use shape::{Column, TableShape};
-pub use sink::RecordSink;
+pub use sink::{Header, RecordSink};
 pub use stamp::Stamp;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
@@ -28,7 +29,7 @@ use collector::Collector;
 pub use collector::InFlight;
 use collector::Shared;
 
-/// What librdkafka keeps for a queued record beside its key and value: counted into the queue's bytes, so that small records
+/// What librdkafka keeps for a queued record beside its key and value (the rare header among it, which is as large as a key): counted into the queue's bytes, so that small records
 /// cannot fill the memory behind the bound's back.
 const RECORD_OVERHEAD_BYTES: u64 = 256;
 
@@ -73,6 +74,34 @@ impl Producer {
         value: Option<&[u8]>,
         opaque: u64,
     ) -> Result<(), SendError> {
+        self.send_record(topic, partition, key, value, opaque, None)
+    }
+
+    /// As [`Producer::send`], with a header: its name and its value.
+    pub fn send_with_header(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        (name, content): (&str, &[u8]),
+        opaque: u64,
+    ) -> Result<(), SendError> {
+        // Made for this record alone: records with headers are rare.
+        let headers = OwnedHeaders::new_with_capacity(1).insert(Header { key: name, value: Some(content) });
+        self.send_record(topic, partition, key, value, opaque, Some(headers))
+    }
+
+    #[inline]
+    fn send_record(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        opaque: u64,
+        headers: Option<OwnedHeaders>,
+    ) -> Result<(), SendError> {
         if self.shared.has_ended() {
             return Err(SendError::Refused(ended()));
         }
@@ -85,6 +114,7 @@ impl Producer {
         record.partition = partition;
         record.key = key;
         record.payload = value;
+        record.headers = headers;
         match self.native.send(record) {
             Ok(()) => Ok(()),
             Err((error, _)) => {

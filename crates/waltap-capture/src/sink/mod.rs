@@ -5,6 +5,7 @@ mod output;
 mod reports;
 
 use waltap_error::{Error, Result};
+use waltap_event::Header;
 use waltap_kafka::{Producer, SendError};
 
 pub(crate) use outgoing::{Outgoing, Staged};
@@ -26,6 +27,7 @@ pub(crate) struct Record<'a> {
     pub(crate) partition: Option<i32>,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
+    pub(crate) header: Option<Header<'a>>,
     pub(crate) account: Account,
 }
 
@@ -47,12 +49,18 @@ impl Sink {
     /// Offers a record. Never blocks.
     pub(crate) fn offer(&self, record: Record<'_>) -> Result<(), NotTaken> {
         match self {
-            Sink::Kafka(producer) => producer
-                .send(record.topic, record.partition, record.key, record.value, record.account.to_opaque())
-                .map_err(|error| match error {
+            Sink::Kafka(producer) => {
+                let Record { topic, partition, key, value, header, account } = record;
+                let opaque = account.to_opaque();
+                let sent = match header {
+                    None => producer.send(topic, partition, key, value, opaque),
+                    Some(header) => producer.send_with_header(topic, partition, key, value, (header.name, header.value), opaque),
+                };
+                sent.map_err(|error| match error {
                     SendError::Full => NotTaken::Full,
                     SendError::Refused(error) => NotTaken::Refused(error),
-                }),
+                })
+            }
             Sink::Output(output) => output.offer(record).map_err(|_full| NotTaken::Full),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use waltap_error::{Error, Result};
-use waltap_event::RecordSink;
+use waltap_event::{Header, RecordSink};
 
 use super::{Account, NotTaken, Record, Sink, Topic};
 
@@ -19,6 +19,7 @@ struct OwnedRecord {
     partition: Option<i32>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
+    header: Option<(String, Vec<u8>)>,
     account: Account,
 }
 
@@ -29,6 +30,7 @@ impl OwnedRecord {
             partition: self.partition,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
+            header: self.header.as_ref().map(|(name, value)| Header { name, value }),
             account: self.account,
         }
     }
@@ -67,10 +69,16 @@ impl<'a> Outgoing<'a> {
         Outgoing { sink, topic, account, staged, records: 0, bytes: 0 }
     }
 
-    fn take(&mut self, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+    fn take(
+        &mut self,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        header: Option<Header<'_>>,
+    ) -> Result<()> {
         self.records += 1;
         self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-        let record = Record { topic: &self.topic.name, partition, key, value, account: self.account };
+        let record = Record { topic: &self.topic.name, partition, key, value, header, account: self.account };
         // Behind a staged record everything is staged, or the order would be lost.
         if self.staged.is_empty() {
             match self.sink.offer(record) {
@@ -84,6 +92,7 @@ impl<'a> Outgoing<'a> {
             partition,
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
+            header: header.map(|header| (header.name.to_owned(), header.value.to_vec())),
             account: self.account,
         });
         Ok(())
@@ -94,12 +103,19 @@ impl RecordSink for Outgoing<'_> {
     type Error = Error;
 
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
-        // Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told.
-        let partition = key.is_none().then_some(0);
-        self.take(partition, key, value)
+        self.take(partition_of(key), key, value, None)
+    }
+
+    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<()> {
+        self.take(partition_of(key), key, value, Some(header))
     }
 
     fn record_to_all(&mut self, value: &[u8]) -> Result<()> {
-        (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value)))
+        (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value), None))
     }
+}
+
+/// Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told.
+fn partition_of(key: Option<&[u8]>) -> Option<i32> {
+    key.is_none().then_some(0)
 }

@@ -1,4 +1,4 @@
-//! Standard output as a sink: a line a record, `{"topic":…,"key":…,"value":…}`, for looking and for tests.
+//! Standard output as a sink: a line a record, `{"topic":…,"key":…,"value":…}` (`"headers":{…}` when it has any), for looking and for tests.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -116,7 +116,7 @@ impl Gathered {
     }
 }
 
-/// Keys and values are JSON already; a topic's name has no character that JSON escapes.
+/// Keys, values and those of headers are JSON already; a topic's name has no character that JSON escapes.
 fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(b"{\"topic\":\"");
     line.extend_from_slice(record.topic.as_bytes());
@@ -124,5 +124,40 @@ fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(record.key.unwrap_or(b"null"));
     line.extend_from_slice(b",\"value\":");
     line.extend_from_slice(record.value.unwrap_or(b"null"));
+    if let Some(header) = record.header {
+        // The names of headers are ours, and need no escapes either.
+        line.extend_from_slice(b",\"headers\":{\"");
+        line.extend_from_slice(header.name.as_bytes());
+        line.extend_from_slice(b"\":");
+        line.extend_from_slice(header.value);
+        line.push(b'}');
+    }
     line.extend_from_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use waltap_event::Header;
+
+    use super::*;
+
+    fn line(value: Option<&[u8]>, header: Option<Header<'_>>) -> String {
+        let account = Account::Snapshot(1);
+        let record = Record { topic: "shop.public.orders", partition: None, key: Some(b"{\"id\":1}"), value, header, account };
+        let mut line = Vec::new();
+        write_line(&record, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_an_object_with_headers_when_there_are_any() {
+        let start = r#"{"topic":"shop.public.orders","key":{"id":1},"value":"#;
+        assert_eq!(line(Some(b"{}"), None), format!("{start}{{}}}}\n"));
+        assert_eq!(line(None, None), format!("{start}null}}\n"));
+        let header = Header { name: "__debezium.newkey", value: b"{\"id\":2}" };
+        assert_eq!(
+            line(Some(b"{}"), Some(header)),
+            format!("{start}{{}},\"headers\":{{\"__debezium.newkey\":{{\"id\":2}}}}}}\n")
+        );
+    }
 }

@@ -6,16 +6,16 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Stamp, TableShape, native};
+use waltap_event::{Encoder, Stamp, TableShape};
 use waltap_pgoutput::PgTime;
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::copy::{Chunk, CopyError, RowParser, SnapshotReader, lines};
 
 use super::ExportedSnapshot;
-use crate::event_error::event_error;
+use crate::event_error::failure;
 use crate::sink::{Account, Outgoing, Reports, Sink, Staged, TableCount, Topic};
-use crate::tap::{Context, encoder};
+use crate::tap::{Context, encoder, prepare};
 
 /// How much of a COPY is taken at once: enough rows that waking up does not count, little enough that memory does not either.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
@@ -105,8 +105,8 @@ impl Worker {
 struct Sender<'a> {
     worker: &'a Worker,
     job: &'a Job,
-    table: native::Table,
-    encoder: native::Encoder,
+    table: waltap_event::Table,
+    encoder: Encoder,
     parser: RowParser,
     staged: Staged,
     /// Asked once a batch.
@@ -118,7 +118,7 @@ struct Sender<'a> {
 impl<'a> Sender<'a> {
     fn new(worker: &'a Worker, job: &'a Job) -> Result<Self> {
         let encoder = encoder(&worker.context);
-        let table = native::Table::new(&job.shape).map_err(|error| event_error(&job.shape, error))?;
+        let table = prepare(&worker.context, &job.shape)?;
         let parser = RowParser::new(job.shape.columns.len());
         Ok(Sender {
             worker,
@@ -142,7 +142,7 @@ impl<'a> Sender<'a> {
             Outgoing::new(&self.worker.sink, &self.job.topic, Account::Snapshot(self.job.number), &mut self.staged);
         self.encoder
             .snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing)
-            .map_err(|failure| crate::event_error::failure(&self.job.shape, failure))?;
+            .map_err(|error| failure(&self.job.shape, error))?;
         self.records += outgoing.records;
         self.rows += 1;
         Ok(())

@@ -1,15 +1,26 @@
 //! Shapes of tables for the encoder, from the two places where they are learned. Both must give the same JSON for the same row.
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Column, TableShape, native};
+use waltap_event::{Column, Encoder, Format, TableShape, native};
 use waltap_pgoutput::{Relation, ReplicaIdentity};
 use waltap_postgres::catalog::{ReplicaIdentity as CatalogIdentity, Table};
 
 use super::{Context, TypeCache};
+use crate::event_error::event_error;
 
-/// The encoder that the options ask for.
-pub(crate) fn encoder(context: &Context) -> native::Encoder {
-    native::Encoder::new(&context.database, native::Options { tombstones: context.options().tombstones })
+/// The format that the options ask for.
+fn format(context: &Context) -> Format {
+    Format::Native(native::Options { tombstones: context.options().tombstones })
+}
+
+/// The encoder for it.
+pub(crate) fn encoder(context: &Context) -> Encoder {
+    Encoder::new(&context.database, &format(context))
+}
+
+/// A table made ready for it.
+pub(crate) fn prepare(context: &Context, shape: &TableShape) -> Result<waltap_event::Table> {
+    waltap_event::Table::new(shape, &format(context)).map_err(|error| event_error(shape, error))
 }
 
 /// The shape of a table's rows in a snapshot.

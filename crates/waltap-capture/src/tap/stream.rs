@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Stamp, native};
+use waltap_event::{Encoder, Stamp};
 use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
 use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage};
 
@@ -54,7 +54,7 @@ pub(crate) struct Stream {
     pub(crate) sink: Arc<Sink>,
     pub(crate) tables: Tables,
     pub(crate) staged: Staged,
-    encoder: native::Encoder,
+    encoder: Encoder,
     ledger: Ledger,
     open: Option<OpenTransaction>,
     message_topic: Option<Topic>,
@@ -68,7 +68,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(sink: Arc<Sink>, encoder: native::Encoder, start: Lsn) -> Self {
+    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn) -> Self {
         Stream {
             sink,
             tables: Tables::default(),
@@ -171,12 +171,7 @@ impl Stream {
         lsn: Lsn,
         oid: u32,
         op: Op,
-        write: impl FnOnce(
-            &mut native::Encoder,
-            &native::Table,
-            &Stamp,
-            &mut Outgoing<'_>,
-        ) -> Result<(), waltap_event::Failure<Error>>,
+        write: impl FnOnce(&mut Encoder, &waltap_event::Table, &Stamp, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<Taken> {
         let Some(open) = &mut self.open else { return Err(out_of_place("a change outside of a transaction")) };
         let table: &mut CapturedTable = match self.tables.find(oid)? {

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{TableShape, native};
+use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
 
-use super::{Context, TypeCache, stream_shape};
-use crate::event_error::event_error;
+use super::{Context, TypeCache, prepare, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
@@ -43,7 +42,7 @@ enum Rows {
 /// A table whose changes are sent.
 pub(crate) struct CapturedTable {
     pub(crate) shape: Arc<TableShape>,
-    pub(crate) prepared: native::Table,
+    pub(crate) prepared: waltap_event::Table,
     pub(crate) topic: Topic,
     rows: Rows,
     counters: [OpCounters; 4],
@@ -200,7 +199,7 @@ async fn capture(
     }
     let full_key = catalog.iter().find(|table| table.oid == relation.id).map_or(&[][..], |table| &table.key);
     let shape = stream_shape(context, relation, full_key, types)?;
-    let prepared = native::Table::new(&shape).map_err(|error| event_error(&shape, error))?;
+    let prepared = prepare(context, &shape)?;
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
     let counters = Op::ALL.map(|(_, op)| context.shared.metrics.op(&context.database, relation.schema, relation.name, op));
     Ok(CapturedTable {

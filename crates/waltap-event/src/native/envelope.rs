@@ -2,36 +2,15 @@
 
 use waltap_pgoutput::{Lsn, PgTime};
 
-use crate::Stamp;
 use crate::json::number::{write_i64, write_u64};
+use crate::json::string;
+use crate::{Operation, Stamp};
 
-/// What happened, by its letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Read,
-    Create,
-    Update,
-    Delete,
-    Truncate,
-    Message,
-}
-
-impl Operation {
-    fn start(self) -> &'static [u8] {
-        match self {
-            Operation::Read => b"{\"op\":\"r\",\"ts_ms\":",
-            Operation::Create => b"{\"op\":\"c\",\"ts_ms\":",
-            Operation::Update => b"{\"op\":\"u\",\"ts_ms\":",
-            Operation::Delete => b"{\"op\":\"d\",\"ts_ms\":",
-            Operation::Truncate => b"{\"op\":\"t\",\"ts_ms\":",
-            Operation::Message => b"{\"op\":\"m\",\"ts_ms\":",
-        }
-    }
-}
-
-/// Appends everything up to the end of `source`; a field follows, with its comma. `source` is what [`super::table::source`] made.
+/// Appends everything up to the end of `source`; a field follows, with its comma. `source` is what [`source`] made.
 pub(super) fn write(operation: Operation, source: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
-    out.extend_from_slice(operation.start());
+    out.extend_from_slice(b"{\"op\":\"");
+    out.push(operation.letter());
+    out.extend_from_slice(b"\",\"ts_ms\":");
     write_i64(unix_millis(stamp.written_at), out);
     out.push(b',');
     out.extend_from_slice(source);
@@ -50,11 +29,28 @@ pub(super) fn write(operation: Operation, source: &[u8], stamp: &Stamp, out: &mu
     });
 }
 
-fn unix_millis(time: PgTime) -> i64 {
+/// The part of `source` that does not change, with null for the table where there is none.
+pub(super) fn source(database: &str, table: Option<(&str, &str)>) -> Box<[u8]> {
+    let mut source = b"\"source\":{\"db\":".to_vec();
+    string::write(database.as_bytes(), &mut source);
+    match table {
+        Some((schema, table)) => {
+            source.extend_from_slice(b",\"schema\":");
+            string::write(schema.as_bytes(), &mut source);
+            source.extend_from_slice(b",\"table\":");
+            string::write(table.as_bytes(), &mut source);
+        }
+        None => source.extend_from_slice(b",\"schema\":null,\"table\":null"),
+    }
+    source.extend_from_slice(b",\"txid\":");
+    source.into()
+}
+
+pub(crate) fn unix_millis(time: PgTime) -> i64 {
     time.unix_micros().div_euclid(1_000)
 }
 
-fn write_or_null(number: Option<u64>, out: &mut Vec<u8>) {
+pub(crate) fn write_or_null(number: Option<u64>, out: &mut Vec<u8>) {
     match number {
         Some(number) => write_u64(number, out),
         None => out.extend_from_slice(b"null"),
@@ -62,7 +58,7 @@ fn write_or_null(number: Option<u64>, out: &mut Vec<u8>) {
 }
 
 /// As PostgreSQL writes it, in quotes.
-fn write_lsn(lsn: Lsn, out: &mut Vec<u8>) {
+pub(crate) fn write_lsn(lsn: Lsn, out: &mut Vec<u8>) {
     out.push(b'"');
     write_hex((lsn.0 >> 32) as u32, out);
     out.push(b'/');

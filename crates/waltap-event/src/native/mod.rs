@@ -27,12 +27,11 @@
 //! * A logical message (`m`) has `"message":{"prefix":…,"content":…}` in place of the rows, `null` for schema and table, and the key
 //!   `{"prefix":…}`, so that messages of one prefix stay in order. Content that is not UTF-8 is base64, followed by `"encoding":"base64"`.
 
-mod encoder;
-mod envelope;
-mod row;
-mod table;
+pub(crate) mod envelope;
+pub(crate) mod fields;
+pub(crate) mod layout;
 mod value;
 
-pub use encoder::{Encoder, Options};
-pub use table::Table;
+pub(crate) use layout::Native;
+pub use layout::Options;
 pub use value::{NotUtf8, write_value};

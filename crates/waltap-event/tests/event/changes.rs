@@ -1,7 +1,7 @@
 //! What each change of a row becomes.
 
-use waltap_event::native::{Encoder, Options, Table};
-use waltap_event::{Column, Error, Failure, Kind, RecordSink, Stamp, TableShape};
+use waltap_event::native::Options;
+use waltap_event::{Column, Encoder, Error, Failure, Format, Header, Kind, RecordSink, Stamp, Table, TableShape};
 use waltap_pgoutput::Value::{Null, Unchanged};
 use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Tuple, Value, encode};
 
@@ -74,7 +74,8 @@ impl Bench {
     }
 
     fn with(shape: &TableShape, options: Options) -> Self {
-        Bench { table: Table::new(shape).unwrap(), encoder: Encoder::new("shop", options), records: Records::default() }
+        let format = Format::Native(options);
+        Bench { table: Table::new(shape, &format).unwrap(), encoder: Encoder::new("shop", &format), records: Records::default() }
     }
 
     fn insert(&mut self, new: &[Value<'_>]) -> Result<(), Failure<std::convert::Infallible>> {
@@ -321,7 +322,7 @@ fn names_are_escaped() {
 #[test]
 fn a_key_column_must_be_there() {
     let shape = pairs(&["a", "c"], &["a"]);
-    assert_eq!(Table::new(&shape).unwrap_err(), Error::UnknownKeyColumn { column: "c".into() });
+    assert_eq!(Table::new(&shape, &Format::default()).unwrap_err(), Error::UnknownKeyColumn { column: "c".into() });
 }
 
 #[test]
@@ -333,6 +334,10 @@ fn a_refusal_of_the_sink_ends_the_event() {
         fn record(&mut self, _: Option<&[u8]>, _: Option<&[u8]>) -> Result<(), Self::Error> {
             self.0 = self.0.checked_sub(1).ok_or("full")?;
             Ok(())
+        }
+
+        fn record_with_header(&mut self, _: Option<&[u8]>, _: Option<&[u8]>, _: Header<'_>) -> Result<(), Self::Error> {
+            Err("no header in this format")
         }
 
         fn record_to_all(&mut self, _: &[u8]) -> Result<(), Self::Error> {

@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 
 use serde_json::Value as Json;
-use waltap_event::RecordSink;
+use waltap_event::{Header, RecordSink};
 
 /// A record as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// For one partition.
     One { key: Option<String>, value: Option<String> },
+    /// For one partition, with a header.
+    WithHeader { key: Option<String>, value: Option<String>, header: (String, String) },
     /// For every partition.
     All { value: String },
 }
@@ -17,21 +19,30 @@ pub(crate) enum Record {
 impl Record {
     /// The value, checked to be one line of JSON.
     pub(crate) fn json(&self) -> Json {
-        let (Record::One { value: Some(value), .. } | Record::All { value }) = self else { panic!("a tombstone") };
+        let value = self.value();
         assert!(!value.contains(['\n', '\r']), "{value}");
         serde_json::from_str(value).unwrap_or_else(|error| panic!("{error}: {value}"))
     }
 
+    fn value(&self) -> &str {
+        match self {
+            Record::One { value, .. } | Record::WithHeader { value, .. } => {
+                value.as_deref().unwrap_or_else(|| panic!("a tombstone"))
+            }
+            Record::All { value } => value,
+        }
+    }
+
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Record::One { key, .. } => key.as_deref(),
+            Record::One { key, .. } | Record::WithHeader { key, .. } => key.as_deref(),
             Record::All { .. } => None,
         }
     }
 
     /// The value's text from this field on, up to the end.
     pub(crate) fn tail_from(&self, field: &str) -> &str {
-        let (Record::One { value: Some(value), .. } | Record::All { value }) = self else { panic!("a tombstone") };
+        let value = self.value();
         let start = value.find(&format!("\"{field}\":")).unwrap_or_else(|| panic!("no {field} in {value}"));
         &value[start..]
     }
@@ -46,6 +57,13 @@ impl RecordSink for Records {
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Infallible> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.0.push(Record::One { key: key.map(text), value: value.map(text) });
+        Ok(())
+    }
+
+    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<(), Infallible> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let header = (header.name.to_owned(), text(header.value));
+        self.0.push(Record::WithHeader { key: key.map(text), value: value.map(text), header });
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use waltap_event::native::{Encoder, Options, Table, write_value};
-use waltap_event::{Column, Kind, Stamp, TableShape};
+use waltap_event::native::{Options, write_value};
+use waltap_event::{Column, Encoder, Format, Kind, Stamp, Table, TableShape};
 use waltap_pgoutput::{Lsn, OldRow, PgTime, Value, encode};
 
 use crate::records::Records;
@@ -145,9 +145,9 @@ proptest! {
     #[test]
     fn snapshot_and_stream_agree(columns in prop::collection::vec((kind(), prop::option::of(text())), 0..6)) {
         let (kinds, texts): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let table = Table::new(&shape(&kinds)).unwrap();
+        let table = Table::new(&shape(&kinds), &Format::default()).unwrap();
         let values: Vec<_> = texts.iter().map(|text| text.as_ref().map_or(Value::Null, |text| Value::Text(text.as_bytes()))).collect();
-        let (mut encoder, mut records) = (Encoder::new("d", Options::default()), Records::default());
+        let (mut encoder, mut records) = (Encoder::new("d", &Format::default()), Records::default());
         let mut buffer = Vec::new();
         encoder.insert(&table, &stamp(), encode::tuple(&mut buffer, &values), &mut records).unwrap();
         encoder.snapshot_row(&table, &stamp(), values.iter().copied(), &mut records).unwrap();
@@ -164,7 +164,8 @@ proptest! {
     ) {
         let columns: Columns = columns;
         let kinds: Vec<_> = columns.iter().map(|(kind, ..)| kind.clone()).collect();
-        let table = Table::new(&shape(&kinds)).unwrap();
+        let format = Format::Native(Options { tombstones });
+        let table = Table::new(&shape(&kinds), &format).unwrap();
         let value = |text: &Option<String>| text.clone().map_or(Value::Null, |text| Value::Text(text.leak().as_bytes()));
         let full: Vec<_> = columns.iter().map(|(_, before, _)| value(before)).collect();
         let key: Vec<_> = full.iter().enumerate().map(|(number, value)| if number == 0 { *value } else { Value::Null }).collect();
@@ -176,7 +177,7 @@ proptest! {
             _ => Some(OldRow::Full(encode::tuple(&mut full_buffer, &full))),
         };
         let new = encode::tuple(&mut new_buffer, &after);
-        let (mut encoder, mut records) = (Encoder::new("d", Options { tombstones }), Records::default());
+        let (mut encoder, mut records) = (Encoder::new("d", &format), Records::default());
         let updated = encoder.update(&table, &stamp(), old, new, &mut records);
         // Only a key that was not sent stands in the way.
         prop_assert_eq!(updated.is_err(), old.is_none() && after[0] == Value::Unchanged);

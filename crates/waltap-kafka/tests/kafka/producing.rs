@@ -201,3 +201,15 @@ async fn a_lone_record_is_confirmed_without_delay() {
     assert_eq!(recorder.look(|recorded| recorded.batches), 20);
     producer.close(Duration::from_secs(1)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_header_arrives_with_its_record_alone() {
+    let topic = topic("header", 1, &[]).await;
+    let producer = Producer::start(&options_with(&broker::brokers(), &[]), Recorder::default()).unwrap();
+    producer.send(&topic, None, Some(b"k"), Some(b"1"), 0).unwrap();
+    producer.send_with_header(&topic, None, Some(b"k"), None, ("name", b"{\"id\":2}"), 0).unwrap();
+    producer.send(&topic, None, Some(b"k"), Some(b"3"), 0).unwrap();
+    producer.close(PATIENCE).await.unwrap();
+    let headers: Vec<_> = read(&topic).await.into_iter().map(|record| record.headers).collect();
+    assert_eq!(headers, [vec![], vec![("name".to_owned(), Some(b"{\"id\":2}".to_vec()))], vec![]]);
+}

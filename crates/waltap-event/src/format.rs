@@ -1,0 +1,134 @@
+//! The choice of a format, and what works whatever it is.
+
+use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
+
+use crate::composer::Composer;
+use crate::native::{self, Native};
+use crate::table::Prepared;
+use crate::{Error, Failure, Kind, Operation, RecordSink, Stamp, TableShape};
+
+/// How events look, with what of each format is a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// waltap's own: see [`native`](crate::native).
+    Native(native::Options),
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Format::Native(native::Options::default())
+    }
+}
+
+/// A table made ready for the encoder of a format.
+///
+/// It is made anew when the shape of the table changes, and can be shared between tasks.
+#[derive(Clone, Debug)]
+pub struct Table(PreparedTable);
+
+#[derive(Clone, Debug)]
+enum PreparedTable {
+    Native(Prepared<Kind>),
+}
+
+impl Table {
+    /// Makes a table ready. The error is a key column that the table does not have.
+    pub fn new(shape: &TableShape, format: &Format) -> Result<Self, Error> {
+        Ok(Table(match format {
+            Format::Native(_) => PreparedTable::Native(Native::prepare(shape)?),
+        }))
+    }
+}
+
+/// Writes events and gives their records to a sink.
+///
+/// It allocates nothing for a row once its buffers have grown. Each event is written whole before its first record is given away, so that an
+/// event that cannot be written leaves nothing behind. Tables must have been made ready for the same format.
+#[derive(Clone, Debug)]
+pub struct Encoder(FormatEncoder);
+
+#[derive(Clone, Debug)]
+enum FormatEncoder {
+    Native(Composer<Native>),
+}
+
+/// Hands an event to the format of both the encoder and the table.
+macro_rules! dispatch {
+    ($encoder:expr, $table:expr, |$composer:ident, $prepared:ident| $event:expr) => {
+        match (&mut $encoder.0, &$table.0) {
+            (FormatEncoder::Native($composer), PreparedTable::Native($prepared)) => $event,
+        }
+    };
+}
+
+impl Encoder {
+    /// An encoder for the changes of one database.
+    pub fn new(database: &str, format: &Format) -> Self {
+        Encoder(match format {
+            Format::Native(options) => FormatEncoder::Native(Composer::new(Native::new(database, *options))),
+        })
+    }
+
+    /// A row that was there when the snapshot was taken: `r`.
+    pub fn snapshot_row<'a, S: RecordSink>(
+        &mut self,
+        table: &Table,
+        stamp: &Stamp,
+        row: impl Iterator<Item = Value<'a>>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        dispatch!(self, table, |composer, table| composer.new_row(Operation::Read, table, stamp, row, sink))
+    }
+
+    /// A new row: `c`.
+    pub fn insert<S: RecordSink>(
+        &mut self,
+        table: &Table,
+        stamp: &Stamp,
+        new: Tuple<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        dispatch!(self, table, |composer, table| composer.new_row(Operation::Create, table, stamp, new.iter(), sink))
+    }
+
+    /// A changed row: `u`; or, when its key has changed, `d` for the old key and `c` for the new one.
+    pub fn update<S: RecordSink>(
+        &mut self,
+        table: &Table,
+        stamp: &Stamp,
+        old: Option<OldRow<'_>>,
+        new: Tuple<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        dispatch!(self, table, |composer, table| composer.update(table, stamp, old, new, sink))
+    }
+
+    /// A deleted row: `d`.
+    pub fn delete<S: RecordSink>(
+        &mut self,
+        table: &Table,
+        stamp: &Stamp,
+        old: OldRow<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        dispatch!(self, table, |composer, table| composer.delete(table, stamp, old, sink))
+    }
+
+    /// An emptied table: `t`.
+    pub fn truncate<S: RecordSink>(&mut self, table: &Table, stamp: &Stamp, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        dispatch!(self, table, |composer, table| composer.truncate(table, stamp, sink))
+    }
+
+    /// A message that a client wrote into the log: `m`.
+    pub fn message<S: RecordSink>(
+        &mut self,
+        stamp: &Stamp,
+        message: &LogicalMessage<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        match &mut self.0 {
+            FormatEncoder::Native(composer) => composer.message(stamp, message, sink),
+        }
+    }
+}

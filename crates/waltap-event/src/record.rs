@@ -1,0 +1,47 @@
+//! The bytes of a record.
+
+use crate::{Failure, Header, RecordSink};
+
+/// How large a buffer is kept from event to event. Rows are small; after one of 200 MB its memory is given back.
+const BUFFER_KEPT_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Record {
+    /// The key, if the table has one.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        if self.key.is_empty() { None } else { Some(&self.key) }
+    }
+
+    pub(crate) fn give<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        sink.record(self.key(), Some(&self.value)).map_err(Failure::Sink)
+    }
+
+    pub(crate) fn give_with<S: RecordSink>(&self, header: Header<'_>, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        sink.record_with_header(self.key(), Some(&self.value), header).map_err(Failure::Sink)
+    }
+
+    /// Gives a record with the key and no value, if there is a key.
+    pub(crate) fn give_tombstone<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        match self.key() {
+            Some(key) => sink.record(Some(key), None).map_err(Failure::Sink),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn give_back_memory(&mut self) {
+        shrink(&mut self.key);
+        shrink(&mut self.value);
+    }
+}
+
+/// Gives back the memory of a buffer that had to hold something large.
+pub(crate) fn shrink(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > BUFFER_KEPT_BYTES_MAX {
+        *buffer = Vec::new();
+    }
+}

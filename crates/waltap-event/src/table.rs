@@ -1,0 +1,80 @@
+//! A table made ready for an encoder.
+
+use crate::json::string;
+use crate::{Error, TableShape};
+
+/// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
+/// column's values.
+///
+/// It is made anew when the shape of the table changes, and can be shared between tasks.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared<How> {
+    /// What stands in every event of the table: where, and between what, the format knows.
+    pub(crate) head: Box<[u8]>,
+    pub(crate) columns: Box<[Column<How>]>,
+    pub(crate) key: Box<[KeyColumn]>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Column<How> {
+    pub(crate) name: Box<str>,
+    /// `"name":`, as it stands in the row.
+    pub(crate) field: Box<[u8]>,
+    pub(crate) how: How,
+    pub(crate) identity: bool,
+    /// Its place in the key.
+    pub(crate) key_place: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct KeyColumn {
+    pub(crate) name: Box<str>,
+    /// `{"name":` for the first, `,"name":` for the others.
+    pub(crate) field: Box<[u8]>,
+}
+
+impl<How> Prepared<How> {
+    /// Makes a table ready. `prepare` gives the name that a column has in rows, and how its values are written; none where the format has
+    /// no values of it, which are then not in the key either. The error is a key column that the table does not have.
+    pub(crate) fn new<'s>(
+        shape: &'s TableShape,
+        head: Box<[u8]>,
+        prepare: impl Fn(&'s crate::Column) -> (std::borrow::Cow<'s, str>, How),
+        is_written: impl Fn(&How) -> bool,
+    ) -> Result<Self, Error> {
+        let mut columns: Box<[Column<How>]> = shape
+            .columns
+            .iter()
+            .map(|column| {
+                let (row_name, how) = prepare(column);
+                Column {
+                    name: column.name.as_str().into(),
+                    field: field(b"", &row_name),
+                    how,
+                    identity: column.identity,
+                    key_place: None,
+                }
+            })
+            .collect();
+        let mut key = Vec::with_capacity(shape.key.len());
+        for name in &shape.key {
+            let Some(column) = columns.iter_mut().find(|column| *column.name == **name) else {
+                return Err(Error::UnknownKeyColumn { column: name.clone() });
+            };
+            // A column named twice is in the key once.
+            if column.key_place.is_none() && is_written(&column.how) {
+                column.key_place = Some(key.len());
+                let mark: &[u8] = if key.is_empty() { b"{" } else { b"," };
+                key.push(KeyColumn { name: name.as_str().into(), field: field(mark, name) });
+            }
+        }
+        Ok(Prepared { head, columns, key: key.into() })
+    }
+}
+
+fn field(mark: &[u8], name: &str) -> Box<[u8]> {
+    let mut field = mark.to_vec();
+    string::write(name.as_bytes(), &mut field);
+    field.push(b':');
+    field.into()
+}
