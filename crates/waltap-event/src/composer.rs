@@ -65,11 +65,7 @@ impl<L: Layout> Composer<L> {
             self.layout.write_new_row(Operation::Create, table, stamp, merged, &mut self.record)?;
             self.give_key_change(sink)?;
         } else {
-            let before = old.and_then(|old| match old {
-                OldRow::Full(tuple) => Some(tuple),
-                OldRow::Key(_) => None,
-            });
-            self.layout.write_update(table, stamp, before, merged, &mut self.record)?;
+            self.layout.write_update(table, stamp, old, merged, &mut self.record)?;
             self.record.give(sink)?;
         }
         self.give_back_memory();

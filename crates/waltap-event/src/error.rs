@@ -32,6 +32,9 @@ pub enum Error {
         /// The name that was not found.
         column: String,
     },
+    /// The table was made ready for another format than the encoder's: a mistake in the program.
+    #[error("the table was made ready for another format")]
+    OtherFormat,
 }
 
 /// Why an event did not reach its sink.

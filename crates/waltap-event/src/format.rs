@@ -3,6 +3,7 @@
 use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
 
 use crate::composer::Composer;
+use crate::flat::{self, Flat};
 use crate::native::{self, Native};
 use crate::table::Prepared;
 use crate::{Error, Failure, Kind, Operation, RecordSink, Stamp, TableShape};
@@ -13,6 +14,8 @@ use crate::{Error, Failure, Kind, Operation, RecordSink, Stamp, TableShape};
 pub enum Format {
     /// waltap's own: see [`native`](crate::native).
     Native(native::Options),
+    /// The columns at the top level: see [`flat`](crate::flat).
+    Flat(flat::Options),
 }
 
 impl Default for Format {
@@ -30,6 +33,7 @@ pub struct Table(PreparedTable);
 #[derive(Clone, Debug)]
 enum PreparedTable {
     Native(Prepared<Kind>),
+    Flat(Prepared<Kind>),
 }
 
 impl Table {
@@ -37,6 +41,7 @@ impl Table {
     pub fn new(shape: &TableShape, format: &Format) -> Result<Self, Error> {
         Ok(Table(match format {
             Format::Native(_) => PreparedTable::Native(Native::prepare(shape)?),
+            Format::Flat(_) => PreparedTable::Flat(Flat::prepare(shape)?),
         }))
     }
 }
@@ -51,6 +56,7 @@ pub struct Encoder(FormatEncoder);
 #[derive(Clone, Debug)]
 enum FormatEncoder {
     Native(Composer<Native>),
+    Flat(Composer<Flat>),
 }
 
 /// Hands an event to the format of both the encoder and the table.
@@ -58,6 +64,8 @@ macro_rules! dispatch {
     ($encoder:expr, $table:expr, |$composer:ident, $prepared:ident| $event:expr) => {
         match (&mut $encoder.0, &$table.0) {
             (FormatEncoder::Native($composer), PreparedTable::Native($prepared)) => $event,
+            (FormatEncoder::Flat($composer), PreparedTable::Flat($prepared)) => $event,
+            _ => Err(Error::OtherFormat.into()),
         }
     };
 }
@@ -67,6 +75,7 @@ impl Encoder {
     pub fn new(database: &str, format: &Format) -> Self {
         Encoder(match format {
             Format::Native(options) => FormatEncoder::Native(Composer::new(Native::new(database, *options))),
+            Format::Flat(options) => FormatEncoder::Flat(Composer::new(Flat::new(database, *options))),
         })
     }
 
@@ -129,6 +138,7 @@ impl Encoder {
     ) -> Result<(), Failure<S::Error>> {
         match &mut self.0 {
             FormatEncoder::Native(composer) => composer.message(stamp, message, sink),
+            FormatEncoder::Flat(composer) => composer.message(stamp, message, sink),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a format is: how each event of it is written.
 
-use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
+use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 
 use crate::record::Record;
 use crate::row::Merged;
@@ -35,12 +35,12 @@ pub(crate) trait Layout {
         record: &mut Record,
     ) -> Result<(), Error>;
 
-    /// An update that did not change the key. `before` is the whole old row, where the server sent it.
+    /// An update that did not change the key. `before` is what the server sent of the old row.
     fn write_update(
         &mut self,
         table: &Prepared<Self::How>,
         stamp: &Stamp,
-        before: Option<Tuple<'_>>,
+        before: Option<OldRow<'_>>,
         after: Merged<'_, '_, Self::How>,
         record: &mut Record,
     ) -> Result<(), Error>;

@@ -14,6 +14,16 @@ pub(crate) enum Columns {
     Identity,
 }
 
+impl Columns {
+    /// Those that an old row tells.
+    pub(crate) fn of(old: &OldRow<'_>) -> Self {
+        match old {
+            OldRow::Full(_) => Columns::All,
+            OldRow::Key(_) => Columns::Identity,
+        }
+    }
+}
+
 /// Where, in a record, the values of the last row's key columns are, in the key's order. Empty where there is none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyValues(Vec<Range<usize>>);

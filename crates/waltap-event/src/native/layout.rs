@@ -1,6 +1,6 @@
 //! The events of the format.
 
-use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
+use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 
 use super::envelope;
 use super::fields::FieldWriter;
@@ -88,7 +88,7 @@ impl Layout for Native {
         &mut self,
         table: &Prepared<Kind>,
         stamp: &Stamp,
-        before: Option<Tuple<'_>>,
+        before: Option<OldRow<'_>>,
         after: Merged<'_, '_, Kind>,
         record: &mut Record,
     ) -> Result<(), Error> {
@@ -97,8 +97,8 @@ impl Layout for Native {
         envelope::write(Operation::Update, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
         match before {
-            Some(before) => self.write_row(table, Columns::All, before.iter(), out)?,
-            None => out.extend_from_slice(b"null"),
+            Some(OldRow::Full(before)) => self.write_row(table, Columns::All, before.iter(), out)?,
+            Some(OldRow::Key(_)) | None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b",\"after\":");
         self.write_row(table, Columns::All, after, out)?;
@@ -112,11 +112,7 @@ impl Layout for Native {
         out.clear();
         envelope::write(Operation::Delete, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
-        let (columns, tuple) = match old {
-            OldRow::Full(tuple) => (Columns::All, tuple),
-            OldRow::Key(tuple) => (Columns::Identity, tuple),
-        };
-        self.write_row(table, columns, tuple.iter(), out)?;
+        self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?;
         out.extend_from_slice(b",\"after\":null}");
         self.fields.key_values.write_key(table, out, &mut record.key)
     }

@@ -5,7 +5,7 @@ use waltap_pgoutput::Value;
 use crate::Kind;
 use crate::json::{base64, document, number, string};
 use crate::text::array::{self, Token};
-use crate::text::date_time::{self, Date};
+use crate::text::date_time::{self, write_date};
 use crate::text::{bytea, hstore, money, unescape};
 
 // The depth of a record's JSON: the envelope and its row, arrays in arrays, and a document within. serde_json's bound is the lowest.
@@ -101,28 +101,6 @@ fn write_money(text: &[u8], out: &mut Vec<u8>) -> bool {
     }
 }
 
-fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
-    let sign: &[u8] = match year {
-        0..=9_999 => b"",
-        10_000.. => b"+",
-        _ => b"-",
-    };
-    out.extend_from_slice(sign);
-    let year = year.unsigned_abs();
-    if year < 10_000 {
-        out.extend_from_slice(two_digits((year / 100) as u8).as_slice());
-        out.extend_from_slice(two_digits((year % 100) as u8).as_slice());
-    } else {
-        number::write_u64(year, out);
-    }
-    let ([month_tens, month_ones], [day_tens, day_ones]) = (two_digits(month), two_digits(day));
-    out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
-}
-
-fn two_digits(number: u8) -> [u8; 2] {
-    [b'0' + number / 10 % 10, b'0' + number % 10]
-}
-
 fn write_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (date, time) = date_time::timestamp(text)?;
     quoted(out, |out| {
@@ -143,10 +121,8 @@ fn write_timestamp_at_utc(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         } else {
             let (date, second) = date_time::at_utc(date, time, offset);
             write_date(date, out);
-            for (mark, part) in [(b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
-                out.push(mark);
-                out.extend_from_slice(two_digits(part as u8).as_slice());
-            }
+            out.push(b'T');
+            date_time::write_time_of_day(second, out);
             if !time.fraction.is_empty() {
                 out.push(b'.');
                 out.extend_from_slice(time.fraction);

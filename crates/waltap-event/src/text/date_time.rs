@@ -1,5 +1,7 @@
 //! Dates and times under `DateStyle = ISO`: `2024-11-21 09:06:40.123456+00`, `0044-03-15 BC`.
 
+use crate::json::number::write_u64;
+
 /// The most digits of a year: PostgreSQL's dates end in 5874897.
 const YEAR_DIGITS_MAX: usize = 7;
 
@@ -77,8 +79,8 @@ fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     let year = year.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0'));
     let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
     let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
-    let month = two_digits(month).filter(|month| (1..=12).contains(month))?;
-    let day = two_digits(&[*day_tens, *day_ones]).filter(|day| (1..=31).contains(day))?;
+    let month = two_digits_of(month).filter(|month| (1..=12).contains(month))?;
+    let day = two_digits_of(&[*day_tens, *day_ones]).filter(|day| (1..=31).contains(day))?;
     let year = match (before_christ, year) {
         (_, 0) => return None,
         (false, year) => year,
@@ -93,9 +95,9 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
     else {
         return None;
     };
-    let hour = two_digits(&[hour_tens, hour_ones]).filter(|hour| *hour <= 24)?;
-    let minute = two_digits(&[minute_tens, minute_ones]).filter(|minute| *minute < 60)?;
-    let second = two_digits(&[second_tens, second_ones]).filter(|second| *second <= 60)?;
+    let hour = two_digits_of(&[hour_tens, hour_ones]).filter(|hour| *hour <= 24)?;
+    let minute = two_digits_of(&[minute_tens, minute_ones]).filter(|minute| *minute < 60)?;
+    let second = two_digits_of(&[second_tens, second_ones]).filter(|second| *second <= 60)?;
     let mut fraction = &b""[..];
     if let [b'.', after @ ..] = rest {
         let count = after.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(after.len());
@@ -120,11 +122,11 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
         [_, _, b':', _, _, b':', _, _] => [digits.get(..2)?, digits.get(3..5)?, digits.get(6..)?],
         _ => return None,
     };
-    let seconds = parts.iter().try_fold(0, |seconds, part| Some(seconds * 60 + i64::from(two_digits(part)?)))?;
+    let seconds = parts.iter().try_fold(0, |seconds, part| Some(seconds * 60 + i64::from(two_digits_of(part)?)))?;
     Some(sign * seconds)
 }
 
-fn two_digits(text: &[u8]) -> Option<u8> {
+fn two_digits_of(text: &[u8]) -> Option<u8> {
     match text {
         [tens, ones] if tens.is_ascii_digit() && ones.is_ascii_digit() => Some((tens - b'0') * 10 + (ones - b'0')),
         _ => None,
@@ -160,6 +162,49 @@ fn date_of(days_since_epoch: i64) -> Date {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     Date { year, month: month as u8, day: day as u8 }
+}
+
+/// Appends a date as ISO 8601: a year past 9999 takes a `+`, one before 1 is the astronomical year.
+pub(crate) fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
+    let sign: &[u8] = match year {
+        0..=9_999 => b"",
+        10_000.. => b"+",
+        _ => b"-",
+    };
+    out.extend_from_slice(sign);
+    let year = year.unsigned_abs();
+    if year < 10_000 {
+        out.extend_from_slice(two_digits((year / 100) as u8).as_slice());
+        out.extend_from_slice(two_digits((year % 100) as u8).as_slice());
+    } else {
+        write_u64(year, out);
+    }
+    let ([month_tens, month_ones], [day_tens, day_ones]) = (two_digits(month), two_digits(day));
+    out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
+}
+
+/// Appends hours, minutes and seconds.
+pub(crate) fn write_time_of_day(second: i64, out: &mut Vec<u8>) {
+    let ([hour_tens, hour_ones], [minute_tens, minute_ones], [second_tens, second_ones]) =
+        (two_digits((second / 3600) as u8), two_digits((second / 60 % 60) as u8), two_digits((second % 60) as u8));
+    out.extend_from_slice(&[hour_tens, hour_ones, b':', minute_tens, minute_ones, b':', second_tens, second_ones]);
+}
+
+/// Appends a moment as ISO 8601 in UTC with six digits of a second, without the `Z`.
+pub(crate) fn write_unix_micros(micros: i64, out: &mut Vec<u8>) {
+    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    write_date(date_of(seconds.div_euclid(DAY_SECONDS)), out);
+    out.push(b'T');
+    write_time_of_day(seconds.rem_euclid(DAY_SECONDS), out);
+    out.push(b'.');
+    for pair in [fraction / 10_000, fraction / 100 % 100, fraction % 100] {
+        out.extend_from_slice(two_digits(pair as u8).as_slice());
+    }
+}
+
+/// The two digits of a number below 100.
+pub(crate) fn two_digits(number: u8) -> [u8; 2] {
+    [b'0' + number / 10 % 10, b'0' + number % 10]
 }
 
 #[cfg(test)]
@@ -211,6 +256,21 @@ mod tests {
         assert_eq!(days_since_epoch(day(-4712, 1, 1)), -2_440_550);
         assert_eq!(days_since_epoch(day(294_276, 12, 31)), 106_762_939);
         assert_eq!(days_since_epoch(day(2000, 2, 29)), 11_016);
+    }
+
+    #[test]
+    fn moments_are_written_with_six_digits() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000000"),
+            (-1, "1969-12-31T23:59:59.999999"),
+            (1_732_180_000_120_003, "2024-11-21T09:06:40.120003"),
+            (i64::MAX, "+294247-01-10T04:00:54.775807"),
+            (i64::MIN, "-290308-12-21T19:59:05.224192"),
+        ] {
+            let mut out = Vec::new();
+            write_unix_micros(micros, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Tuple, Value, encode}
 
 use crate::records::{Record, Records};
 
-const STAMP: Stamp = Stamp {
+pub(crate) const STAMP: Stamp = Stamp {
     txid: Some(742),
     lsn: Lsn(0x16B_3748),
     commit_lsn: Lsn(0x16B_3790),
@@ -17,7 +17,7 @@ const STAMP: Stamp = Stamp {
 };
 
 /// `id` is the identity and the key, `body` is large.
-fn orders() -> TableShape {
+pub(crate) fn orders() -> TableShape {
     let column = |name: &str, kind, identity| Column { name: name.into(), kind, identity };
     TableShape {
         database: "shop".into(),
@@ -36,25 +36,25 @@ fn orders() -> TableShape {
 }
 
 /// As [`orders`], of two columns.
-fn pairs(key: &[&str], identity: &[&str]) -> TableShape {
+pub(crate) fn pairs(key: &[&str], identity: &[&str]) -> TableShape {
     let columns = ["a", "b"].map(|name| Column { name: name.into(), kind: Kind::Integer, identity: identity.contains(&name) });
     let key = key.iter().map(|name| (*name).to_owned()).collect();
     TableShape { columns: columns.into(), key, ..orders() }
 }
 
-fn text(text: &str) -> Value<'_> {
+pub(crate) fn text(text: &str) -> Value<'_> {
     Value::Text(text.as_bytes())
 }
 
-fn tuple(values: &[Value<'_>]) -> Tuple<'static> {
+pub(crate) fn tuple(values: &[Value<'_>]) -> Tuple<'static> {
     encode::tuple(Box::leak(Box::default()), values)
 }
 
-fn key_form(values: &[Value<'_>]) -> OldRow<'static> {
+pub(crate) fn key_form(values: &[Value<'_>]) -> OldRow<'static> {
     OldRow::Key(tuple(values))
 }
 
-fn full_form(values: &[Value<'_>]) -> OldRow<'static> {
+pub(crate) fn full_form(values: &[Value<'_>]) -> OldRow<'static> {
     OldRow::Full(tuple(values))
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod changes;
+mod flat;
 mod records;
 mod totality;
 mod values;

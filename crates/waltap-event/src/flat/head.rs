@@ -1,0 +1,75 @@
+//! Our own fields, and how columns keep out of their way.
+
+use std::borrow::Cow;
+
+use crate::json::string;
+use crate::native::envelope::{write_lsn, write_or_null};
+use crate::text::date_time;
+use crate::{Operation, Stamp};
+
+/// The names of our fields without the underscore.
+const OWN_NAMES: [&str; 10] = ["op", "ts", "db", "schema", "table", "txid", "lsn", "commit_lsn", "seq", "unchanged"];
+
+/// The name that a column has in the row: its own, but for one more underscore where that would be one of ours.
+pub(super) fn column_name(name: &str) -> Cow<'_, str> {
+    let bare = name.trim_start_matches('_');
+    if name.len() > bare.len() && OWN_NAMES.contains(&bare) { Cow::Owned(format!("_{name}")) } else { Cow::Borrowed(name) }
+}
+
+/// The part that does not change, from the database up to the value of `_txid`, with null for the table where there is none.
+pub(super) fn place(database: &str, table: Option<(&str, &str)>) -> Box<[u8]> {
+    let mut place = b",\"_db\":".to_vec();
+    string::write(database.as_bytes(), &mut place);
+    match table {
+        Some((schema, table)) => {
+            place.extend_from_slice(b",\"_schema\":");
+            string::write(schema.as_bytes(), &mut place);
+            place.extend_from_slice(b",\"_table\":");
+            string::write(table.as_bytes(), &mut place);
+        }
+        None => place.extend_from_slice(b",\"_schema\":null,\"_table\":null"),
+    }
+    place.extend_from_slice(b",\"_txid\":");
+    place.into()
+}
+
+/// Appends our fields, up to `_seq`; a field follows with its comma, or the end. `place` is what [`place`] made.
+pub(super) fn write(operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"_op\":\"");
+    out.push(operation.letter());
+    out.extend_from_slice(b"\",\"_ts\":\"");
+    date_time::write_unix_micros(stamp.happened_at.unix_micros(), out);
+    out.extend_from_slice(b"Z\"");
+    out.extend_from_slice(place);
+    write_or_null(stamp.txid.map(u64::from), out);
+    out.extend_from_slice(b",\"_lsn\":");
+    write_lsn(stamp.lsn, out);
+    out.extend_from_slice(b",\"_commit_lsn\":");
+    write_lsn(stamp.commit_lsn, out);
+    out.extend_from_slice(b",\"_seq\":");
+    write_or_null(stamp.ordinal, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_out_of_the_way_and_never_meet() {
+        for (name, written) in [
+            ("id", "id"),
+            ("op", "op"),
+            ("_op", "__op"),
+            ("__op", "___op"),
+            ("_OP", "_OP"),
+            ("_commit_lsn", "__commit_lsn"),
+            ("commit_lsn", "commit_lsn"),
+            ("_unchanged", "__unchanged"),
+            ("_id", "_id"),
+            ("_", "_"),
+            ("", ""),
+        ] {
+            assert_eq!(column_name(name), written, "{name}");
+        }
+    }
+}
