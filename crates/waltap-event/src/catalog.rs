@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::Kind;
+use crate::kind::built_in_array;
+use crate::{BaseType, DataType, ExtensionType, Kind};
 
 /// How long a chain of domains over domains is followed. PostgreSQL sets no bound, people rarely go beyond two; past this one, or in a
 /// circle of rows that contradict each other, the value is text.
@@ -11,6 +12,9 @@ const DOMAIN_CHAIN_MAX: usize = 64;
 /// How deep arrays are followed into each other, as an array of a domain over an array makes them. Further in they are text. With
 /// [`ARRAY_DIMENSIONS_MAX`](crate::text::array::DIMENSIONS_MAX) and the depth of documents it bounds the depth of a record's JSON.
 pub(crate) const ARRAY_NESTING_MAX: usize = 4;
+
+/// Below this, oids are PostgreSQL's own (access/transam.h, FirstNormalObjectId).
+const FIRST_USER_OID: u32 = 16_384;
 
 /// A row of `pg_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct TypeDescription<'a> {
     pub element: u32,
     /// `typbasetype`: what a domain stands for, or zero.
     pub base: u32,
+    /// `typtypmod`: the modifier that a domain gives to what it stands for, -1 for none.
+    pub modifier: i32,
     /// `typdelim`.
     pub delimiter: char,
     /// `typcategory`: `A` for arrays.
@@ -40,10 +46,11 @@ pub struct TypeCatalog {
 /// What is kept of a description.
 #[derive(Clone, Copy, Debug)]
 enum Entry {
-    Domain { base: u32 },
+    Domain { base: u32, modifier: i32 },
     Array { element: u32, delimiter: u8 },
-    Hstore,
-    Text,
+    Extension(ExtensionType),
+    Enum,
+    Other,
 }
 
 impl TypeCatalog {
@@ -54,24 +61,22 @@ impl TypeCatalog {
 
     /// Adds a type, or replaces what was known of it. Only types of the user and of extensions need to be told.
     pub fn insert(&mut self, description: TypeDescription<'_>) {
-        let TypeDescription { oid, name, typtype, element, base, delimiter, category } = description;
+        let TypeDescription { oid, name, typtype, element, base, modifier, delimiter, category } = description;
         let entry = match typtype {
-            'd' if base != 0 => Entry::Domain { base },
+            'd' if base != 0 => Entry::Domain { base, modifier },
             // The category tells arrays from types that merely can be indexed, as point can.
             'b' if category == 'A' && element != 0 => {
                 Entry::Array { element, delimiter: u8::try_from(delimiter).unwrap_or(b',') }
             }
-            // Extensions have no fixed oids: a name, and the look of the text, are all there is to know one by.
-            'b' if name == "hstore" => Entry::Hstore,
-            _ => Entry::Text,
+            'b' => ExtensionType::named(name).map_or(Entry::Other, Entry::Extension),
+            'e' => Entry::Enum,
+            _ => Entry::Other,
         };
         self.types.insert(oid, entry);
     }
 
     /// Whether values of this type are read as what they are. If not, [`TypeCatalog::kind`] takes them for text until it is told more.
     pub fn knows(&self, oid: u32) -> bool {
-        // Below this, oids are PostgreSQL's own (access/transam.h, FirstNormalObjectId).
-        const FIRST_USER_OID: u32 = 16_384;
         oid < FIRST_USER_OID || self.types.contains_key(&oid)
     }
 
@@ -80,18 +85,50 @@ impl TypeCatalog {
         self.kind_within(oid, ARRAY_NESTING_MAX)
     }
 
+    /// What a column's type is, from its oid and its modifier. Of domains over domains the outermost gives the modifier.
+    pub fn data_type(&self, mut oid: u32, mut modifier: i32) -> DataType {
+        for depth in 0..DOMAIN_CHAIN_MAX {
+            let Some(Entry::Domain { base, modifier: own }) = self.types.get(&oid) else {
+                return DataType { base: self.base_type(oid, ARRAY_NESTING_MAX), modifier };
+            };
+            oid = *base;
+            if depth == 0 {
+                modifier = *own;
+            }
+        }
+        DataType::default()
+    }
+
+    fn base_type(&self, oid: u32, arrays_left: usize) -> BaseType {
+        let array = |element: u32, delimiter: u8| match arrays_left.checked_sub(1) {
+            Some(arrays_left) => BaseType::Array { element: Box::new(self.base_type(element, arrays_left)), delimiter },
+            None => BaseType::Other,
+        };
+        match self.types.get(&oid) {
+            Some(Entry::Array { element, delimiter }) => array(*element, *delimiter),
+            Some(Entry::Extension(extension)) => BaseType::Extension(*extension),
+            Some(Entry::Enum) => BaseType::Enum,
+            Some(Entry::Domain { .. } | Entry::Other) => BaseType::Other,
+            None => match built_in_array(oid) {
+                Some((element, delimiter)) => array(element, delimiter),
+                None if oid < FIRST_USER_OID => BaseType::BuiltIn(oid),
+                None => BaseType::Other,
+            },
+        }
+    }
+
     fn kind_within(&self, mut oid: u32, arrays_left: usize) -> Kind {
         for _ in 0..DOMAIN_CHAIN_MAX {
             let entry = self.types.get(&oid);
             match entry {
-                Some(Entry::Domain { base }) => oid = *base,
+                Some(Entry::Domain { base, .. }) => oid = *base,
                 Some(Entry::Array { element, delimiter }) => {
                     let Some(arrays_left) = arrays_left.checked_sub(1) else { return Kind::Text };
                     let element = Box::new(self.kind_within(*element, arrays_left));
                     return Kind::Array { element, delimiter: *delimiter };
                 }
-                Some(Entry::Hstore) => return Kind::Hstore,
-                Some(Entry::Text) => return Kind::Text,
+                Some(Entry::Extension(ExtensionType::Hstore)) => return Kind::Hstore,
+                Some(Entry::Extension(_) | Entry::Enum | Entry::Other) => return Kind::Text,
                 None => {
                     return match Kind::built_in(oid) {
                         Some(Kind::Array { .. }) if arrays_left == 0 => Kind::Text,
@@ -110,7 +147,7 @@ mod tests {
     use super::*;
 
     const PLAIN: TypeDescription<'static> =
-        TypeDescription { oid: 0, name: "", typtype: 'b', element: 0, base: 0, delimiter: ',', category: 'U' };
+        TypeDescription { oid: 0, name: "", typtype: 'b', element: 0, base: 0, modifier: -1, delimiter: ',', category: 'U' };
 
     fn array(element: Kind) -> Kind {
         Kind::Array { element: Box::new(element), delimiter: b',' }
@@ -160,6 +197,27 @@ mod tests {
     }
 
     #[test]
+    fn data_types_are_looked_through_to_their_base_with_the_outermost_modifier() {
+        let mut catalog = TypeCatalog::new();
+        catalog.insert(TypeDescription { oid: 20_000, typtype: 'd', base: 1700, modifier: 655_366, ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_001, typtype: 'd', base: 20_000, ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_002, element: 20_000, category: 'A', ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_003, name: "mood", typtype: 'e', ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_004, element: 20_003, category: 'A', ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_005, name: "citext", ..PLAIN });
+        let numeric = BaseType::BuiltIn(1700);
+        let array = |element| BaseType::Array { element: Box::new(element), delimiter: b',' };
+        assert_eq!(catalog.data_type(1700, 7), DataType { base: numeric.clone(), modifier: 7 });
+        assert_eq!(catalog.data_type(20_000, -1), DataType { base: numeric.clone(), modifier: 655_366 });
+        assert_eq!(catalog.data_type(20_001, -1), DataType::of(numeric.clone()));
+        assert_eq!(catalog.data_type(1231, 7), DataType { base: array(numeric), modifier: 7 });
+        assert_eq!(catalog.data_type(20_002, -1), DataType::of(array(BaseType::Other)));
+        assert_eq!(catalog.data_type(20_004, -1), DataType::of(array(BaseType::Enum)));
+        assert_eq!(catalog.data_type(20_005, -1), DataType::of(BaseType::Extension(ExtensionType::Citext)));
+        assert_eq!(catalog.data_type(99_999, -1), DataType::default());
+    }
+
+    #[test]
     fn circles_end() {
         let mut catalog = TypeCatalog::new();
         catalog.insert(TypeDescription { oid: 20_000, typtype: 'd', base: 20_001, ..PLAIN });
@@ -167,5 +225,7 @@ mod tests {
         catalog.insert(TypeDescription { oid: 20_002, element: 20_002, category: 'A', ..PLAIN });
         assert_eq!(catalog.kind(20_000), Kind::Text);
         assert_eq!(catalog.kind(20_002), array(array(array(array(Kind::Text)))));
+        assert_eq!(catalog.data_type(20_000, 1), DataType::default());
+        assert!(matches!(catalog.data_type(20_002, -1).base, BaseType::Array { .. }));
     }
 }

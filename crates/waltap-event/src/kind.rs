@@ -48,11 +48,16 @@ impl Kind {
         if let Some(scalar) = scalar(oid) {
             return Some(scalar);
         }
-        let index = ARRAYS.binary_search_by_key(&oid, |(array, _)| *array).ok()?;
-        let (_, element) = ARRAYS.get(index)?;
-        let delimiter = if *element == BOX { b';' } else { b',' };
-        Some(Kind::Array { element: Box::new(scalar(*element).unwrap_or(Kind::Text)), delimiter })
+        let (element, delimiter) = built_in_array(oid)?;
+        Some(Kind::Array { element: Box::new(scalar(element).unwrap_or(Kind::Text)), delimiter })
     }
+}
+
+/// The element's type and the delimiter of an array type with a fixed oid.
+pub(crate) fn built_in_array(oid: u32) -> Option<(u32, u8)> {
+    let index = ARRAYS.binary_search_by_key(&oid, |(array, _)| *array).ok()?;
+    let (_, element) = ARRAYS.get(index)?;
+    Some((*element, if *element == BOX { b';' } else { b',' }))
 }
 
 /// box is the one type of PostgreSQL's own whose arrays are not parted by commas: its text has commas in it.

@@ -13,6 +13,7 @@
 
 mod catalog;
 mod composer;
+mod data_type;
 mod error;
 pub mod flat;
 mod format;
@@ -30,6 +31,7 @@ mod table;
 mod text;
 
 pub use catalog::{TypeCatalog, TypeDescription};
+pub use data_type::{BaseType, DataType, ExtensionType};
 pub use error::{Error, Failure};
 pub use format::{Encoder, Format, Table};
 pub use kind::Kind;

@@ -1,6 +1,6 @@
 //! What is known of a table when its rows are written.
 
-use crate::Kind;
+use crate::{DataType, Kind};
 
 /// A table as its rows arrive: the columns are those of the Relation message, or of the COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,4 +26,15 @@ pub struct Column {
     pub kind: Kind,
     /// Whether it is part of the replica identity: the "key" flag of the Relation message. Under `REPLICA IDENTITY FULL` all are.
     pub identity: bool,
+    /// What its type is.
+    pub data_type: DataType,
+    /// Whether it is declared NOT NULL.
+    pub not_null: bool,
+}
+
+impl Column {
+    /// A column that may be null and is not part of the identity, of which no more is known than how its text is read.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Column { name: name.into(), kind, identity: false, data_type: DataType::default(), not_null: false }
+    }
 }

@@ -33,19 +33,22 @@ pub(crate) fn snapshot_shape(context: &Context, table: &Table, types: &TypeCache
             name: column.name.clone(),
             kind: types.catalog().kind(column.type_oid),
             identity: full || table.key.contains(&column.name),
+            data_type: types.catalog().data_type(column.type_oid, column.type_modifier),
+            not_null: column.not_null,
         })
         .collect();
     shape(context, &table.schema, &table.name, columns, &table.key)
 }
 
-/// The shape of a table's rows in the stream. `full_key` holds the primary key's columns, which a relation message does not tell under
-/// REPLICA IDENTITY FULL.
+/// The shape of a table's rows in the stream. `known` is what the catalog last held of the table: its key, which a relation message does
+/// not tell under REPLICA IDENTITY FULL, and which columns are NOT NULL, which it never tells.
 pub(crate) fn stream_shape(
     context: &Context,
     relation: &Relation<'_>,
-    full_key: &[String],
+    known: Option<&Table>,
     types: &TypeCache,
 ) -> Result<TableShape> {
+    let known_columns = known.map_or(&[][..], |table| &table.columns);
     let columns: Vec<Column> = relation
         .columns
         .iter()
@@ -53,10 +56,12 @@ pub(crate) fn stream_shape(
             name: column.name.to_owned(),
             kind: types.catalog().kind(column.type_id),
             identity: column.is_key,
+            data_type: types.catalog().data_type(column.type_id, column.type_modifier),
+            not_null: known_columns.iter().any(|known| known.not_null && known.name == column.name),
         })
         .collect();
     let marked: Vec<String> = match relation.replica_identity {
-        ReplicaIdentity::Full => full_key.to_vec(),
+        ReplicaIdentity::Full => known.map(|table| table.key.clone()).unwrap_or_default(),
         _ => columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect(),
     };
     shape(context, relation.schema, relation.name, columns, &marked)
@@ -100,9 +105,8 @@ mod tests {
 
     fn refused(chosen: &str, identity: &[bool]) -> bool {
         let column = |(index, identity): (usize, &bool)| Column {
-            name: ["id", "customer"][index].to_owned(),
-            kind: Kind::Text,
             identity: *identity,
+            ..Column::new(["id", "customer"][index], Kind::Text)
         };
         let columns: Vec<Column> = identity.iter().enumerate().map(column).collect();
         let result = check_key(&[chosen.to_owned()], &columns, "the key");

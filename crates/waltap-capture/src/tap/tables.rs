@@ -197,8 +197,8 @@ async fn capture(
         let sql: Sql = context.options().source.sql(&context.database).await?;
         types.learn(&sql, &oids).await?;
     }
-    let full_key = catalog.iter().find(|table| table.oid == relation.id).map_or(&[][..], |table| &table.key);
-    let shape = stream_shape(context, relation, full_key, types)?;
+    let known = catalog.iter().find(|table| table.oid == relation.id);
+    let shape = stream_shape(context, relation, known, types)?;
     let prepared = prepare(context, &shape)?;
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
     let counters = Op::ALL.map(|(_, op)| context.shared.metrics.op(&context.database, relation.schema, relation.name, op));

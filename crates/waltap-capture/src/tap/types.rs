@@ -41,6 +41,7 @@ impl TypeCache {
                     typtype: row.kind,
                     element: row.element,
                     base: row.base,
+                    modifier: row.modifier,
                     delimiter: row.delimiter,
                     category: row.category,
                 });

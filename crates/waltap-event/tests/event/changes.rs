@@ -18,7 +18,7 @@ pub(crate) const STAMP: Stamp = Stamp {
 
 /// `id` is the identity and the key, `body` is large.
 pub(crate) fn orders() -> TableShape {
-    let column = |name: &str, kind, identity| Column { name: name.into(), kind, identity };
+    let column = |name: &str, kind, identity| Column { identity, ..Column::new(name, kind) };
     TableShape {
         database: "shop".into(),
         schema: "public".into(),
@@ -37,7 +37,7 @@ pub(crate) fn orders() -> TableShape {
 
 /// As [`orders`], of two columns.
 pub(crate) fn pairs(key: &[&str], identity: &[&str]) -> TableShape {
-    let columns = ["a", "b"].map(|name| Column { name: name.into(), kind: Kind::Integer, identity: identity.contains(&name) });
+    let columns = ["a", "b"].map(|name| Column { identity: identity.contains(&name), ..Column::new(name, Kind::Integer) });
     let key = key.iter().map(|name| (*name).to_owned()).collect();
     TableShape { columns: columns.into(), key, ..orders() }
 }
@@ -300,7 +300,7 @@ fn tables_without_columns_have_rows() {
 
 #[test]
 fn names_are_escaped() {
-    let column = Column { name: "a\"b\n\\é".into(), kind: Kind::Integer, identity: true };
+    let column = Column { identity: true, ..Column::new("a\"b\n\\é", Kind::Integer) };
     let shape = TableShape {
         database: "d\"".into(),
         schema: "s\\".into(),

@@ -72,7 +72,7 @@ fn a_truncate_has_no_columns_and_goes_to_all_partitions() {
 
 #[test]
 fn columns_with_our_names_give_way_in_the_row_alone() {
-    let column = |name: &str| Column { name: name.into(), kind: Kind::Integer, identity: true };
+    let column = |name: &str| Column { identity: true, ..Column::new(name, Kind::Integer) };
     let shape = TableShape { columns: vec![column("_op"), column("__op"), column("_seq")], key: vec!["_op".into()], ..orders() };
     let (table, mut encoder, mut records) = bench(&shape, &FLAT);
     encoder.insert(&table, &STAMP, tuple(&[text("1"), text("2"), Unchanged]), &mut records).unwrap();
@@ -117,7 +117,7 @@ proptest! {
             .map(|value| value.as_ref().map_or(Unchanged, |text| text.as_ref().map_or(Null, |text| Value::Text(text.as_bytes()))))
             .collect();
         let shape = TableShape {
-            columns: names.iter().map(|name| Column { name: (*name).clone(), kind: Kind::Text, identity: false }).collect(),
+            columns: names.iter().map(|name| Column::new(*name, Kind::Text)).collect(),
             key: vec![],
             ..orders()
         };

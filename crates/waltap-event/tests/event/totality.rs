@@ -71,7 +71,7 @@ fn shape(kinds: &[Kind]) -> TableShape {
     let columns: Vec<Column> = kinds
         .iter()
         .enumerate()
-        .map(|(number, kind)| Column { name: format!("column \"{number}\""), kind: kind.clone(), identity: number == 0 })
+        .map(|(number, kind)| Column { identity: number == 0, ..Column::new(format!("column \"{number}\""), kind.clone()) })
         .collect();
     let key = columns.first().map(|column| column.name.clone()).into_iter().collect();
     TableShape { database: "d".into(), schema: "s".into(), table: "t".into(), columns, key }

@@ -42,6 +42,7 @@ fn catalog() -> TypeCatalog {
             typtype: typtype.parse().unwrap(),
             element: element.parse().unwrap(),
             base: base.parse().unwrap(),
+            modifier: -1,
             delimiter: delimiter.parse().unwrap(),
             category: category.parse().unwrap(),
         });

@@ -23,6 +23,8 @@ pub struct TypeRow {
     pub element: u32,
     /// `typbasetype`: what a domain stands for, or zero.
     pub base: u32,
+    /// `typtypmod`: the modifier that a domain gives to what it stands for, -1 for none.
+    pub modifier: i32,
     /// `typdelim`: what parts the elements of an array of this type.
     pub delimiter: char,
     /// `typcategory`: `A` for arrays.
@@ -33,7 +35,7 @@ pub struct TypeRow {
 pub async fn types(client: &Client, only: Option<&[u32]>) -> Result<Vec<TypeRow>> {
     let rows = client
         .query(
-            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typelem, t.typbasetype, t.typdelim, t.typcategory
+            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typelem, t.typbasetype, t.typtypmod, t.typdelim, t.typcategory
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
              WHERE t.oid >= $1 AND ($2::oid[] IS NULL OR t.oid = ANY($2))
              ORDER BY t.oid",
@@ -50,6 +52,7 @@ pub async fn types(client: &Client, only: Option<&[u32]>) -> Result<Vec<TypeRow>
                 kind: letter(row.try_get("typtype")?),
                 element: row.try_get("typelem")?,
                 base: row.try_get("typbasetype")?,
+                modifier: row.try_get("typtypmod")?,
                 delimiter: letter(row.try_get("typdelim")?),
                 category: letter(row.try_get("typcategory")?),
             })
