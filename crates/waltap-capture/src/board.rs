@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) snapshot_rows_expected: u64,
     /// What the tap waits for though nothing has failed: Kafka does not answer.
     pub(crate) waiting_for: Option<String>,
+    /// The transactions that the server lets a snapshot wait for.
+    pub(crate) waiting_for_transactions: Option<String>,
     error: Option<(String, Option<String>)>,
     rate: Rate,
 }
@@ -98,13 +100,18 @@ impl Board {
             tables: facts.tables,
             snapshot_rows: facts.snapshot_rows,
             snapshot_rows_expected: facts.snapshot_rows_expected,
-            error: facts.error.as_ref().map(|(error, _)| error.clone()).or_else(|| facts.waiting_for.clone()),
+            error: facts.error.as_ref().map(|(error, _)| error.clone()).or_else(|| facts.waits().cloned()),
             remedy: facts.error.as_ref().and_then(|(_, remedy)| remedy.clone()),
         }
     }
 }
 
 impl Facts {
+    /// What the tap waits for, though nothing has failed.
+    pub(crate) fn waits(&self) -> Option<&String> {
+        self.waiting_for.as_ref().or(self.waiting_for_transactions.as_ref())
+    }
+
     fn lag_seconds(&self) -> f64 {
         let Some(commit_micros) = self.oldest_unconfirmed_micros else { return 0.0 };
         let now_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);

@@ -92,7 +92,7 @@ impl Handle {
         let boards = self.boards();
         let works = |board: &Arc<Board>| {
             let facts = board.facts();
-            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) && facts.waiting_for.is_none()
+            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) && facts.waits().is_none()
         };
         !boards.is_empty() && boards.iter().all(works)
     }

@@ -4,13 +4,14 @@
 //! server, and up to where waltap has told it to forget) and one `table` record for each table whose snapshot was begun or done. The
 //! stdout sink keeps nothing: its slot goes with the session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use waltap_error::{Code, Error, Result};
 use waltap_kafka::ProgressTopic;
 use waltap_pgoutput::Lsn;
+use waltap_postgres::catalog::{Leaf, Table};
 
 /// What is known of a tap's slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,10 @@ pub(crate) struct TableRecord {
     /// The snapshot's LSN: changes that committed before it are in the snapshot.
     #[serde(with = "lsn")]
     pub(crate) since: Lsn,
+    /// Of a partitioned table that is done, the leaves whose rows were read or came by the stream, by OID. One that is attached later may
+    /// bring rows that nobody has seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaves: Vec<u32>,
     /// Set when the table is no longer captured, because it was dropped or the choice of tables has changed: where the log ended when that
     /// was noticed. Its changes up to here are still sent; chosen again later, it is read again.
     #[serde(with = "optional_lsn", default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +71,31 @@ pub(crate) struct Progress {
 pub(crate) struct Store {
     topic: Option<Arc<ProgressTopic>>,
     prefix: String,
+}
+
+impl TableRecord {
+    /// Of a table whose first row is about to be sent.
+    pub(crate) fn reading(table: &Table, since: Lsn) -> Self {
+        let (schema, name) = (table.schema.clone(), table.name.clone());
+        TableRecord { schema, table: name, state: TableState::Reading, since, leaves: Vec::new(), left: None }
+    }
+
+    /// Of a table of which every row is confirmed. One that was done before, and had new leaves alone read, keeps its place: its changes from
+    /// there on were sent.
+    pub(crate) fn done(table: &Table, since: Lsn, before: Option<&TableRecord>) -> Self {
+        let before = before.filter(|record| record.state == TableState::Done && record.left.is_none());
+        let since = before.map_or(since, |record| record.since);
+        let mut leaves = before.map(|record| record.leaves.clone()).unwrap_or_default();
+        leaves.extend(table.leaves.iter().map(|leaf| leaf.oid));
+        TableRecord {
+            schema: table.schema.clone(),
+            table: table.name.clone(),
+            state: TableState::Done,
+            since,
+            leaves,
+            left: None,
+        }
+    }
 }
 
 impl Store {
@@ -157,6 +187,23 @@ impl Progress {
     /// What is known of a table's snapshot; `None` when it was not begun.
     pub(crate) fn table(&self, oid: u32) -> Option<&TableRecord> {
         self.tables.get(&oid)
+    }
+
+    /// Whether every row of a table was read, but for those of leaves that were attached later.
+    pub(crate) fn is_done(&self, oid: u32) -> bool {
+        self.table(oid).is_some_and(|record| record.state == TableState::Done && record.left.is_none())
+    }
+
+    /// The leaves of a table that is done whose rows nobody has read yet.
+    pub(crate) fn new_leaves<'t>(&self, table: &'t Table) -> impl Iterator<Item = &'t Leaf> {
+        let known = self.table(table.oid).map(|record| record.leaves.as_slice()).unwrap_or_default();
+        let known: HashSet<u32> = known.iter().copied().collect();
+        table.leaves.iter().filter(move |leaf| !known.contains(&leaf.oid))
+    }
+
+    /// Whether another table of this name is known, of which changes may still be on their way.
+    pub(crate) fn has_predecessor(&self, oid: u32, schema: &str, table: &str) -> bool {
+        self.tables.iter().any(|(other, record)| *other != oid && record.schema == schema && record.table == table)
     }
 
     pub(crate) async fn set_slot(&mut self, record: SlotRecord) -> Result<()> {
@@ -255,6 +302,7 @@ mod tests {
             table: "orders".to_owned(),
             state: TableState::Done,
             since: Lsn(10),
+            leaves: Vec::new(),
             left: None,
         };
         progress.set_tables(vec![(5, record)]).await.unwrap();

@@ -1,11 +1,11 @@
 //! The supervisor: one tap a database, in one process. It looks for databases, starts taps, and lets one fail without the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use waltap_error::{Code, Error, Kind, Result};
 use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, ProgressTopic, Topics, probe};
 use waltap_postgres::Sql;
@@ -44,8 +44,16 @@ pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::R
         () = stop_asked(&mut shutdown) => return Ok(()),
     };
     let (shared, sql, wanted) = started;
-    let mut supervisor =
-        Supervisor { shared, handle, shutdown, taps: JoinSet::new(), known: BTreeSet::new(), first_failure: None, done: 0 };
+    let mut supervisor = Supervisor {
+        shared,
+        handle,
+        shutdown,
+        taps: JoinSet::new(),
+        boards: HashMap::new(),
+        known: BTreeSet::new(),
+        first_failure: None,
+        done: 0,
+    };
     for database in wanted {
         supervisor.start_tap(database);
     }
@@ -109,6 +117,8 @@ struct Supervisor {
     handle: Handle,
     shutdown: watch::Receiver<bool>,
     taps: JoinSet<Result<Ended>>,
+    /// The board of each running tap.
+    boards: HashMap<Id, Arc<Board>>,
     /// Databases that have, or had, a tap.
     known: BTreeSet<String>,
     first_failure: Option<Error>,
@@ -127,9 +137,10 @@ impl Supervisor {
         let board = Arc::new(Board::new(&database, &slot));
         self.handle.add(Arc::clone(&board));
         tracing::info!(database, slot, "starting a tap");
-        let context = Context::new(Arc::clone(&self.shared), database.clone(), name, slot, board);
+        let context = Context::new(Arc::clone(&self.shared), database.clone(), name, slot, Arc::clone(&board));
         self.known.insert(database);
-        self.taps.spawn(tap::run(context, self.shutdown.clone()));
+        let task = self.taps.spawn(tap::run(context, self.shutdown.clone()));
+        self.boards.insert(task.id(), board);
     }
 
     async fn watch(mut self, sql: Sql) -> Result<()> {
@@ -139,7 +150,7 @@ impl Supervisor {
         let mut rates = tokio::time::interval(RATE_INTERVAL);
         loop {
             tokio::select! {
-                Some(ended) = self.taps.join_next() => self.ended(ended),
+                Some(ended) = self.taps.join_next_with_id() => self.ended(ended),
                 () = stop_asked(&mut self.shutdown) => break,
                 _ = look.tick() => self.look_for_databases(&mut sql).await,
                 _ = rates.tick() => self.measure_rates(),
@@ -160,7 +171,7 @@ impl Supervisor {
             // No tap that works is left: those that wait for a first table need not.
             self.taps.abort_all();
         }
-        while let Some(ended) = self.taps.join_next().await {
+        while let Some(ended) = self.taps.join_next_with_id().await {
             self.ended(ended);
         }
         match self.first_failure {
@@ -169,16 +180,31 @@ impl Supervisor {
         }
     }
 
-    fn ended(&mut self, ended: Result<Result<Ended>, tokio::task::JoinError>) {
-        match ended {
-            Ok(Ok(Ended::SnapshotDone)) => self.done += 1,
-            Ok(Ok(Ended::Asked)) => {}
-            Ok(Err(error)) => {
-                self.first_failure.get_or_insert(error);
-            }
-            Err(error) if error.is_cancelled() => {}
+    fn ended(&mut self, ended: Result<(Id, Result<Ended>), JoinError>) {
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, result),
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
-                self.first_failure.get_or_insert(Error::configuration(Code::INTERNAL, "a tap broke").source(error));
+                let id = error.id();
+                (id, Err(Error::configuration(Code::INTERNAL, "a tap broke").source(error)))
+            }
+        };
+        let board = self.boards.remove(&id);
+        match result {
+            Ok(Ended::SnapshotDone) => self.done += 1,
+            Ok(Ended::Asked) => {}
+            Err(error) => {
+                if let Some(board) = board {
+                    if board.facts().state != TapState::Failed {
+                        tracing::error!(database = board.database(), error = error.report(), "the tap has stopped");
+                        board.fail(&error, TapState::Failed);
+                    }
+                    // Made anew, a database is a new one.
+                    if error.code() == Code::NO_DATABASE {
+                        self.known.remove(board.database());
+                    }
+                }
+                self.first_failure.get_or_insert(error);
             }
         }
     }

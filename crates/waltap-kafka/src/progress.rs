@@ -61,7 +61,9 @@ impl ProgressTopic {
 
     /// The topic as it is made when it is missing.
     pub fn specification(name: &str, replication_factor: i32) -> TopicSpecification {
-        let configuration = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+        // Kafka compacts closed segments only, and by default closes one after a week or a gigabyte: every start would read that much.
+        let configuration = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("segment.ms", "3600000")];
+        let configuration = configuration.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         TopicSpecification { name: name.to_owned(), partitions: 1, replication_factor, configuration }
     }
 

@@ -7,6 +7,7 @@ mod application_writes;
 mod arrival;
 mod faults;
 mod idle_database;
+mod joining;
 mod kafka_paused;
 mod kit;
 mod many_tables;

@@ -16,7 +16,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::Table;
 
-use crate::progress::{Progress, TableRecord, TableState};
+use crate::progress::{Progress, TableRecord};
 use crate::sink::{Reports, Sink, TableCount};
 use crate::tap::{Context, TypeCache};
 
@@ -39,6 +39,20 @@ pub(crate) struct ExportedSnapshot {
 /// Answers the OIDs of tables that were altered or truncated meanwhile, so that their rows cannot be seen any more: they take another
 /// snapshot, and progress keeps them as begun, or as not begun when nothing of them was sent. The session that exported the snapshot must be held until then.
 pub(crate) async fn read(
+    context: &Context,
+    progress: &mut Progress,
+    sink: &Arc<Sink>,
+    reports: &Reports,
+    types: &mut TypeCache,
+    tables: Vec<Table>,
+    snapshot: &ExportedSnapshot,
+) -> Result<Vec<u32>> {
+    let result = read_tables(context, progress, sink, reports, types, tables, snapshot).await;
+    // A record that Kafka refuses stops the producer, and then every worker: the refusal is the cause.
+    result.map_err(|error| reports.check().err().unwrap_or(error))
+}
+
+async fn read_tables(
     context: &Context,
     progress: &mut Progress,
     sink: &Arc<Sink>,
@@ -84,7 +98,9 @@ pub(crate) async fn read(
         if lot.is_empty() {
             break;
         }
-        let records = lot.iter().map(|table| record(table, TableState::Reading, snapshot.lsn)).collect();
+        // A table that is done has new leaves alone to be read, and stays done.
+        let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
+        let records = begun.map(|table| (table.oid, TableRecord::reading(table, snapshot.lsn))).collect();
         progress.set_tables(records).await?;
         for planned in planner.plan(lot).await? {
             let account = open.open(&planned);
@@ -95,16 +111,19 @@ pub(crate) async fn read(
         open.settle(progress, snapshot.lsn).await?;
     }
     drop(chunks);
-    while let Some(ended) = tasks.join_next().await {
-        worker_result(ended)?;
-    }
     while !open.tables.is_empty() {
         reports.check()?;
         open.settle(progress, snapshot.lsn).await?;
         if !open.tables.is_empty() {
             sink.flush().await?;
-            reports.for_snapshot().await;
+            tokio::select! {
+                Some(ended) = tasks.join_next() => worker_result(ended)?,
+                () = reports.for_snapshot() => {}
+            }
         }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        worker_result(ended)?;
     }
     let rows = context.board.facts().snapshot_rows;
     tracing::info!(database = context.database, rows, "every existing row is confirmed");
@@ -138,10 +157,6 @@ async fn hand_out(
 
 fn worker_result(ended: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
     ended.map_err(|error| Error::configuration(Code::INTERNAL, "a worker of the snapshot broke").source(error))?
-}
-
-fn record(table: &Table, state: TableState, since: Lsn) -> (u32, TableRecord) {
-    (table.oid, TableRecord { schema: table.schema.clone(), table: table.name.clone(), state, since, left: None })
 }
 
 /// The tables that are being read, and the count of each.
@@ -181,7 +196,7 @@ impl OpenTables {
                 self.changed.push(table);
             } else {
                 tracing::debug!(table = table.display_name(), "every row is confirmed");
-                records.push(record(&table, TableState::Done, since));
+                records.push((table.oid, TableRecord::done(&table, since, progress.table(table.oid))));
             }
         }
         progress.unset_tables(&unset).await?;

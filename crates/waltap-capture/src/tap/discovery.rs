@@ -26,11 +26,23 @@ pub(crate) struct Look {
     pub(crate) tables: Arc<[Table]>,
     /// The publications to stream.
     pub(crate) publications: Vec<String>,
+    /// Wanted tables that the role may not publish: they are not captured.
+    unpublished: Vec<u32>,
     fingerprint: Fingerprint,
 }
 
-/// Looks once, and makes the publications fit. `known` are the tables that an earlier look found: nothing is warned of twice.
-pub(crate) async fn look(context: &Context, sql: &mut Sql, known: &[Table]) -> Result<Look> {
+/// What a look is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Expectation<'a> {
+    /// A capture that begins: it must have all that was asked for.
+    First,
+    /// One that goes on. It is not stopped by a table that somebody made and it may not publish: it says so, and captures the others. The
+    /// last look, if any: nothing is warned of twice.
+    Known(Option<&'a Look>),
+}
+
+/// Looks once, and makes the publications fit.
+pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectation<'_>) -> Result<Look> {
     // Before the tables, so that what changes in between is noticed at the next comparison.
     let fingerprint = fingerprint(sql).await?;
     let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
@@ -40,20 +52,43 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, known: &[Table]) -> R
             tracing::warn!(database = context.database, publication = name, "{warning}");
         }
         let published = wanted.into_iter().filter(|table| found.published.iter().any(|published| published.oid == table.oid));
-        return Ok(Look { tables: published.collect(), publications: vec![name.clone()], fingerprint });
+        let publications = vec![name.clone()];
+        return Ok(Look { tables: published.collect(), publications, unpublished: Vec::new(), fingerprint });
     }
     let names = publication_names(&context.name);
+    let publications = names.both().map(str::to_owned).to_vec();
     if wanted.is_empty() {
-        return Ok(Look { tables: Arc::from(wanted), publications: Vec::new(), fingerprint });
+        // Publications that are there stay as they are: what they publish is filtered on our side too.
+        return Ok(Look { tables: Arc::from(wanted), publications, unpublished: Vec::new(), fingerprint });
     }
-    let reconciled = reconcile(sql, &names, &wanted).await?;
-    check_rights(context, &reconciled)?;
+    let mut reconciled = reconcile(sql, &names, &wanted).await?;
+    let unpublished = reconciled.unpublished();
+    let last = match expectation {
+        Expectation::First => {
+            check_rights(context, &reconciled)?;
+            None
+        }
+        Expectation::Known(last) => {
+            reconciled.tables.retain(|table| !unpublished.contains(&table.oid));
+            if last.is_none_or(|last| last.unpublished != unpublished)
+                && let Err(error) = check_rights(context, &reconciled)
+            {
+                tracing::error!(
+                    database = context.database,
+                    code = %error.code(),
+                    error = error.report(),
+                    remedy = error.remedy_text(),
+                    "some tables are not captured"
+                );
+            }
+            last
+        }
+    };
     for warning in &reconciled.warnings {
         tracing::warn!(database = context.database, "{warning}");
     }
-    warn_of_missing_identities(context, &reconciled.tables, known);
-    let publications = names.both().map(str::to_owned).to_vec();
-    Ok(Look { tables: reconciled.tables.into(), publications, fingerprint })
+    warn_of_missing_identities(context, &reconciled.tables, last.map(|last| &*last.tables).unwrap_or_default());
+    Ok(Look { tables: reconciled.tables.into(), publications, unpublished, fingerprint })
 }
 
 fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
@@ -142,7 +177,7 @@ impl Work {
             if now == self.last.fingerprint {
                 continue;
             }
-            match look(&self.context, &mut sql, &self.last.tables).await {
+            match look(&self.context, &mut sql, Expectation::Known(Some(&self.last))).await {
                 Ok(look) => {
                     self.last = look.clone();
                     // Nobody waits any more: the session is over, and this task with it.

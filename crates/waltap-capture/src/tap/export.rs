@@ -1,33 +1,80 @@
 //! A snapshot for tables that join later: exported by a temporary slot, whose consistent point says where in the log it stands.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use waltap_error::{Code, Error, Result};
-use waltap_postgres::catalog::{Table, tables_by_oid};
+use waltap_postgres::catalog::{Table, open_transactions, tables_by_oid};
 use waltap_postgres::replication::{CreatedSlot, ReplicationConnection, SlotOptions};
 
 use super::Context;
 use crate::snapshot::ExportedSnapshot;
 
+/// How long a slot is waited for before it is said what holds it up, and how often it is said again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for a slot that another database's snapshot uses now.
+const SLOT_RETRY_DELAY: Duration = Duration::from_secs(5);
+
 /// Tables to be read, and the snapshot to read them under. It is open as long as this is held.
 pub(crate) struct HeldSnapshot {
     pub(crate) tables: Vec<Table>,
+    /// Tables that were asked for and are gone, or not wanted any more.
+    pub(crate) gone: Vec<u32>,
     pub(crate) snapshot: ExportedSnapshot,
     /// The session of the temporary slot. Its next command, or its end, would close the snapshot.
     _holder: ReplicationConnection,
 }
 
 /// Makes one. The server waits for all transactions that are writing now, so this may take as long as the longest of them.
-/// Tables that are gone by then, or not wanted, are left out.
-pub(crate) async fn export(context: Context, tables: Vec<u32>) -> Result<HeldSnapshot> {
+pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnapshot> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut holder = context.options().source.replication(&context.database).await?;
-    let created = holder.create_slot(&name, SlotOptions { temporary: true, export_snapshot: true }).await?;
+    let options = SlotOptions { temporary: true, export_snapshot: true };
+    let created = loop {
+        match patiently(&context, holder.create_slot(&name, options)).await {
+            // Another database's tap may have the spare slot for the moment.
+            Err(error) if error.code() == Code::REPLICATION_SLOTS => {
+                tracing::warn!(
+                    database = context.database,
+                    remedy = error.remedy_text(),
+                    "the snapshot of new tables waits for a free replication slot"
+                );
+                tokio::time::sleep(SLOT_RETRY_DELAY).await;
+            }
+            created => break created?,
+        }
+    };
+    // Now, so that they are as the snapshot has them, or newer.
     let sql = context.options().source.sql(&context.database).await?;
-    let mut tables = tables_by_oid(&sql, &tables).await?;
+    let mut tables = tables_by_oid(&sql, &oids).await?;
     tables.retain(|table| context.wants(table));
-    Ok(HeldSnapshot { tables, snapshot: exported(created)?, _holder: holder })
+    let gone = oids.into_iter().filter(|oid| !tables.iter().any(|table| table.oid == *oid)).collect();
+    Ok(HeldSnapshot { tables, gone, snapshot: exported(created)?, _holder: holder })
+}
+
+/// Waits for a slot to be made, and says meanwhile what the server waits for: every transaction that is open, in whatever database.
+pub(crate) async fn patiently<T>(context: &Context, making: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut making = std::pin::pin!(making);
+    loop {
+        tokio::select! {
+            made = &mut making => {
+                context.board.facts().waiting_for_transactions = None;
+                return made;
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                let open = match context.options().source.sql(&context.database).await {
+                    Ok(sql) => open_transactions(&sql).await.unwrap_or_default(),
+                    Err(_) => Vec::new(),
+                };
+                let named = if open.is_empty() { "the role may not see which".to_owned() } else { open.join(", ") };
+                let what = format!("a snapshot waits for transactions that are open on the server: {named}");
+                tracing::warn!(database = context.database, "{what}");
+                context.board.facts().waiting_for_transactions = Some(what);
+            }
+        }
+    }
 }
 
 /// The snapshot of a slot that was just made with one.

@@ -4,6 +4,7 @@ mod acknowledger;
 mod context;
 mod discovery;
 mod export;
+mod leaves;
 mod opening;
 mod session;
 mod shapes;

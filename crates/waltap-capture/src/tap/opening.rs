@@ -1,19 +1,26 @@
 //! The opening of a session: everything from the first connection to a stream that is about to start.
 
+use std::time::{Duration, Instant};
+
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::Table;
+use waltap_postgres::catalog::{Table, tables_by_oid};
 use waltap_postgres::replication::{ReplicationConnection, SlotOptions};
 use waltap_postgres::slot;
 
 use super::Context;
-use super::discovery::{Look, look};
-use super::export::{HeldSnapshot, export, exported};
+use super::discovery::{Expectation, Look, look};
+use super::export::{HeldSnapshot, export, exported, patiently};
+use super::leaves::note_leaves;
 use super::slot_plan::{SlotPlan, plan};
 use crate::options::SnapshotMode;
-use crate::progress::{Progress, SlotRecord, TableState};
+use crate::progress::{Progress, SlotRecord};
 use crate::snapshot::ExportedSnapshot;
+
+/// How long the end of the session before may take to let go of the slot, and how often it is tried.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(2);
+const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a session starts from.
 pub(crate) enum Opening {
@@ -31,6 +38,8 @@ pub(crate) struct Ready {
     pub(crate) start: Lsn,
     pub(crate) record: SlotRecord,
     pub(crate) rows: Rows,
+    /// The session that has claimed the slot; the claim ends with it.
+    pub(crate) claim: Sql,
 }
 
 /// The rows to be read before, or while, the stream starts.
@@ -48,9 +57,17 @@ pub(crate) enum Rows {
 /// Opens. The order matters: publication before slot, progress before slot, slot before rows.
 pub(crate) async fn open(context: &Context) -> Result<Opening> {
     let source = &context.options().source;
+    context.board.facts().waiting_for_transactions = None;
     let mut sql = source.sql(&context.database).await?;
-    let look = look(context, &mut sql, &[]).await?;
     let mut progress = Progress::load(context.store()).await?;
+    if !context.is_temporary() {
+        claim(context, &sql).await?;
+    }
+    let expectation = match &progress.slot {
+        None => Expectation::First,
+        Some(_) => Expectation::Known(None),
+    };
+    let look = look(context, &mut sql, expectation).await?;
     context.board.facts().tables = look.tables.len();
     if look.tables.is_empty() && progress.slot.is_none() {
         return Ok(Opening::Idle);
@@ -67,7 +84,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     context.forget_topics();
     context.topics(&names).await?;
     let (start, rows) = match plan {
-        SlotPlan::Create => create(context, &mut replication, &mut progress, &system_id, &look).await?,
+        SlotPlan::Create => create(context, &sql, &mut replication, &mut progress, &system_id, &look).await?,
         SlotPlan::Resume(start) => (start, resume(context, &sql, &mut progress, &look, start).await?),
     };
     let acknowledged = progress.slot.as_ref().and_then(|record| record.acknowledged).unwrap_or(start).max(start);
@@ -75,11 +92,28 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     if progress.slot.as_ref() != Some(&record) {
         progress.set_slot(record.clone()).await?;
     }
-    Ok(Opening::Ready(Box::new(Ready { look, progress, replication, start, record, rows })))
+    Ok(Opening::Ready(Box::new(Ready { look, progress, replication, start, record, rows, claim: sql })))
+}
+
+/// Makes sure that no other process works with the slot: not while it streams, which the server itself refuses, and not while it reads
+/// the rows that come before, which the server knows nothing of.
+async fn claim(context: &Context, sql: &Sql) -> Result<()> {
+    let deadline = Instant::now() + CLAIM_PATIENCE;
+    while !slot::claim(sql, &context.slot).await? {
+        if Instant::now() > deadline {
+            let message = format!("another waltap works with the slot {}", context.slot);
+            return Err(
+                Error::transient(Code::SLOT_IN_USE, message).remedy("stop it, or give this capture another name with --name")
+            );
+        }
+        tokio::time::sleep(CLAIM_INTERVAL).await;
+    }
+    Ok(())
 }
 
 async fn create(
     context: &Context,
+    sql: &Sql,
     replication: &mut ReplicationConnection,
     progress: &mut Progress,
     system_id: &str,
@@ -90,18 +124,23 @@ async fn create(
     progress.set_slot(SlotRecord { system_id: system_id.to_owned(), slot: slot.clone(), acknowledged: None }).await?;
     let initial = context.options().snapshot == SnapshotMode::Initial;
     let options = SlotOptions { temporary: context.is_temporary(), export_snapshot: initial };
-    let created = replication.create_slot(&slot, options).await?;
+    let created = patiently(context, replication.create_slot(&slot, options)).await?;
     let start = created.consistent_point;
     tracing::info!(database = context.database, slot, lsn = %start, "made the slot");
     if !initial || look.tables.is_empty() {
         return Ok((start, Rows::None));
     }
-    Ok((start, Rows::OfNewSlot { tables: look.tables.to_vec(), snapshot: exported(created)? }))
+    // The making of a slot waits for every open transaction: what was seen before may be old.
+    let oids: Vec<u32> = look.tables.iter().map(|table| table.oid).collect();
+    let mut tables = tables_by_oid(sql, &oids).await?;
+    tables.retain(|table| context.wants(table));
+    Ok((start, Rows::OfNewSlot { tables, snapshot: exported(created)? }))
 }
 
 async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Look, start: Lsn) -> Result<Rows> {
     let server = slot::inspect(sql, &context.slot).await?.map_or(start, |state| state.server_lsn);
     progress.keep(|oid| look.tables.iter().any(|table| table.oid == oid), server, start).await?;
+    note_leaves(context, progress, &look.tables).await?;
     tracing::info!(database = context.database, slot = context.slot, lsn = %start, "going on with the slot");
     let tables = unread(context, progress, &look.tables);
     if tables.is_empty() {
@@ -111,15 +150,19 @@ async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Lo
     Ok(Rows::Later(export(context.clone(), tables).await?))
 }
 
-/// The tables of which rows have still to be read.
+/// The tables of which rows have still to be read; of one that only has new leaves, with these alone.
 pub(crate) fn unread(context: &Context, progress: &Progress, tables: &[Table]) -> Vec<Table> {
     if context.options().snapshot != SnapshotMode::Initial {
         return Vec::new();
     }
-    let is_read = |table: &&Table| {
-        progress.table(table.oid).is_some_and(|record| record.state == TableState::Done && record.left.is_none())
+    let unread = |table: &Table| match progress.is_done(table.oid) {
+        false => Some(table.clone()),
+        true => {
+            let leaves: Vec<_> = progress.new_leaves(table).cloned().collect();
+            (!leaves.is_empty()).then(|| Table { leaves, ..table.clone() })
+        }
     };
-    tables.iter().filter(|table| !is_read(table)).cloned().collect()
+    tables.iter().filter_map(unread).collect()
 }
 
 /// Reads all tables once, for `--snapshot only`: a temporary slot for a snapshot that is the same for all of them, and no stream.

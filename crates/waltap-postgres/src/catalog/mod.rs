@@ -4,6 +4,7 @@
 
 mod database;
 mod fingerprint;
+mod open_transactions;
 mod quoted;
 mod server;
 mod table;
@@ -12,6 +13,7 @@ mod type_row;
 
 pub use database::{Database, databases};
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use open_transactions::open_transactions;
 pub use quoted::{quoted_identifier, quoted_literal, quoted_name};
 pub use server::{REPLICATION_ROLES, Role, Server, server};
 pub use table::{Column, Generated, Identity, IdentityProblem, Leaf, ReplicaIdentity, Table};

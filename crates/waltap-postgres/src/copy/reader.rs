@@ -17,9 +17,10 @@ use crate::refusal::{is_state, refused};
 /// is never translated.
 const ROW_SECURITY_ROUTINE: &str = "check_enable_rls";
 
-/// Whether a relation, or a leaf of a partitioned one, has another file than the snapshot's view of the catalog says.
-const REWRITTEN: &str = "
-SELECT EXISTS (
+/// Whether the name means another relation today, or the relation, or a leaf of a partitioned one, has another file than the snapshot's
+/// view of the catalog says.
+const CHANGED: &str = "
+SELECT to_regclass($2)::oid IS DISTINCT FROM $1::oid OR EXISTS (
     SELECT FROM pg_class c
     WHERE c.oid IN (SELECT $1::oid UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf)
       AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid))";
@@ -99,7 +100,7 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
     /// TRUNCATE and the forms of ALTER TABLE that rewrite a table are not MVCC-safe: under a snapshot taken before them the table appears
     /// empty (PostgreSQL manual, "Caveats" of "Concurrency Control"). A rewrite leaves no trace in the stream either, so its rows would be
     /// lost. Both give the table a new file: the snapshot's own view of the catalog names the old one. The lock comes first, so that
-    /// nothing happens in between, and stays until the transaction ends.
+    /// nothing happens in between, and stays until the transaction ends. COPY goes by the name, which may mean another table meanwhile.
     ///
     /// The rows must be read to their end before the session can do anything else; to give up in the middle, close the session.
     pub async fn copy(&self, table: &Table, chunk: &Chunk) -> Result<CopyRows, CopyError> {
@@ -111,11 +112,11 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
         };
         let lock = format!("SELECT FROM {} LIMIT 0", chunk.relation);
         self.client().batch_execute(&lock).await.map_err(|error| subject.error(error))?;
-        let rewritten = self.client().query_one(REWRITTEN, &[&chunk.relation_oid]).await;
-        if rewritten.and_then(|row| row.try_get(0)).map_err(|error| subject.error(error))? {
+        let changed = self.client().query_one(CHANGED, &[&chunk.relation_oid, &chunk.relation]).await;
+        if changed.and_then(|row| row.try_get(0)).map_err(|error| subject.error(error))? {
             return Err(CopyError::Changed(Error::transient(
                 Code::SNAPSHOT,
-                format!("{} was rewritten or truncated after the snapshot was taken", chunk.relation),
+                format!("{} was renamed, rewritten or truncated after the snapshot was taken", chunk.relation),
             )));
         }
         match self.client().copy_out(&chunk.copy_statement()).await {

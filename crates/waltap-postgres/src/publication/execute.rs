@@ -40,6 +40,15 @@ pub struct Reconciled {
 }
 
 impl Reconciled {
+    /// The wanted tables, by OID, that are not published with what they could be, because our role may not do it.
+    pub fn unpublished(&self) -> Vec<u32> {
+        let oid = |problem: &Problem| match problem {
+            Problem::Unpublished { oid, .. } => Some(*oid),
+            Problem::Missing { .. } | Problem::Option { .. } | Problem::Harmful { .. } => None,
+        };
+        self.problems.iter().filter_map(oid).collect()
+    }
+
     /// An error with the owner's statements when something could not be done.
     pub fn require_complete(&self) -> Result<()> {
         let Some(remedy) = &self.remedy else { return Ok(()) };

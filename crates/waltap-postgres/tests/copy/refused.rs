@@ -85,6 +85,7 @@ async fn tables_of_which_the_snapshot_sees_nothing_any_more_are_not_read_as_empt
     cluster.psql(
         "postgres",
         "CREATE TABLE truncated (id int); CREATE TABLE rewritten (id int); CREATE TABLE widened (id int);
+         CREATE TABLE swapped (id int); CREATE TABLE other (id int);
          CREATE TABLE parted (id int) PARTITION BY RANGE (id); CREATE TABLE leaf PARTITION OF parted DEFAULT;
          INSERT INTO truncated VALUES (1); INSERT INTO rewritten VALUES (1); INSERT INTO widened VALUES (1);
          INSERT INTO parted VALUES (1)",
@@ -95,9 +96,10 @@ async fn tables_of_which_the_snapshot_sees_nothing_any_more_are_not_read_as_empt
     let all = tables(&session).await.expect("tables");
     cluster.psql(
         "postgres",
-        "TRUNCATE truncated; ALTER TABLE rewritten ALTER id TYPE bigint; TRUNCATE leaf; ALTER TABLE widened ADD more int DEFAULT 5",
+        "ALTER TABLE swapped RENAME TO swapped_out; ALTER TABLE other RENAME TO swapped;
+         TRUNCATE truncated; ALTER TABLE rewritten ALTER id TYPE bigint; TRUNCATE leaf; ALTER TABLE widened ADD more int DEFAULT 5",
     );
-    for name in ["truncated", "rewritten", "parted"] {
+    for name in ["truncated", "rewritten", "parted", "swapped"] {
         assert!(matches!(refusal(&session, &snapshot, find(&all, name)).await, CopyError::Changed(_)), "{name}");
     }
     // A new column with a constant default leaves the rows where they are.

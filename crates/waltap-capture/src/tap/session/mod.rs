@@ -91,7 +91,7 @@ async fn read_once(context: &Context) -> Result<Ended> {
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, mut progress, replication, start, record, rows } = ready;
+    let Ready { look, mut progress, replication, start, record, rows, claim: _claim } = ready;
     let reports = Reports::default();
     let sink = Arc::new(context.open_sink(reports.clone())?);
     let mut types = TypeCache::default();
@@ -167,7 +167,7 @@ impl Session<'_> {
         shutdown: &mut watch::Receiver<bool>,
     ) -> Result<()> {
         if let Some(held) = held
-            && until_shutdown(shutdown, self.take_over(held)).await?.is_none()
+            && until_shutdown(shutdown, self.take_over(held, None)).await?.is_none()
         {
             return Ok(());
         }
@@ -188,13 +188,18 @@ impl Session<'_> {
                     }
                 },
                 () = self.reports.for_stream() => {}
-                look = self.discovery.next() => self.follow(look).await?,
+                look = self.discovery.next() => {
+                    if until_shutdown(shutdown, self.follow(look)).await?.is_none() {
+                        return Ok(());
+                    }
+                }
                 held = ready(&mut self.exporting) => {
                     self.exporting = None;
-                    let taken_over = until_shutdown(shutdown, self.take_over(held?)).await?;
+                    let taken_over = until_shutdown(shutdown, self.take_over(held?, None)).await?;
                     if taken_over.is_none() {
                         return Ok(());
                     }
+                    self.export_unread();
                 }
                 error = self.acknowledger.failed() => return Err(error),
                 () = stop_asked(shutdown) => return Ok(()),

@@ -12,6 +12,7 @@ use waltap_postgres::catalog::Table;
 
 use super::super::discovery::Look;
 use super::super::export::{HeldSnapshot, export};
+use super::super::leaves::note_leaves;
 use super::super::opening::unread;
 use super::Session;
 use crate::progress::{TableRecord, TableState};
@@ -56,6 +57,7 @@ impl Session<'_> {
             (facts.server, facts.confirmed)
         };
         self.progress.keep(captured, server, confirmed).await?;
+        note_leaves(self.context, &mut self.progress, &self.catalog).await?;
         self.export_unread();
         Ok(())
     }
@@ -98,24 +100,32 @@ impl Session<'_> {
                     held
                 }
             };
-            self.take_over(held).await?;
+            self.take_over(held, Some(oid)).await?;
         }
         self.export_unread();
         Ok(())
     }
 
-    /// Reads what can be read now under a snapshot, and holds it for the rest.
-    pub(super) async fn take_over(&mut self, mut held: HeldSnapshot) -> Result<()> {
-        let is_begun = |table: &Table| self.progress.table(table.oid).is_some();
+    /// Reads what can be read now under a snapshot, and holds it for the rest: tables of which rows were sent, or that took the name of a
+    /// table whose last changes may be on their way still. Those came before when the stream has `reached` the table's first change.
+    pub(super) async fn take_over(&mut self, mut held: HeldSnapshot, reached: Option<u32>) -> Result<()> {
+        if !held.gone.is_empty() {
+            // Or they would be asked for again, until the next look.
+            self.catalog = self.catalog.iter().filter(|table| !held.gone.contains(&table.oid)).cloned().collect();
+        }
+        let waits = |table: &Table| {
+            self.progress.table(table.oid).is_some()
+                || (reached != Some(table.oid) && self.progress.has_predecessor(table.oid, &table.schema, &table.name))
+        };
         let (begun, fresh): (Vec<Table>, Vec<Table>) =
-            unread(self.context, &self.progress, &held.tables).into_iter().partition(is_begun);
+            unread(self.context, &self.progress, &held.tables).into_iter().partition(waits);
         self.read_under(fresh, &held.snapshot).await?;
         if !begun.is_empty() {
             tracing::info!(
                 database = self.context.database,
                 lsn = %held.snapshot.lsn,
                 tables = begun.len(),
-                "streaming up to a new snapshot, for tables of which some rows were sent"
+                "streaming up to a new snapshot, for tables of which something was sent before"
             );
             held.tables = begun;
             self.held = Some(held);
@@ -154,7 +164,10 @@ impl Session<'_> {
             table = format!("{schema}.{table}"),
             "a table was emptied before its rows were read"
         );
-        let record = TableRecord { schema, table, state: TableState::Done, since: commit, left: None };
+        // One that was attached since this look will be read.
+        let leaves = self.catalog.iter().find(|table| table.oid == oid).map_or(&[][..], |table| &table.leaves);
+        let leaves = leaves.iter().map(|leaf| leaf.oid).collect();
+        let record = TableRecord { schema, table, state: TableState::Done, since: commit, leaves, left: None };
         self.progress.set_tables(vec![(oid, record)]).await?;
         self.refresh_tables();
         Ok(())
