@@ -11,6 +11,7 @@ use waltap_postgres::slot::{
 };
 
 use crate::progress::forget;
+use crate::selection::DatabaseSelection;
 
 /// How long a slot that is still read may take to become free: a capture that was just stopped.
 const SLOT_PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +32,16 @@ impl Belongings {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.publications.is_empty()
+    }
+
+    /// Leaves out what belongs to other databases than those of the choice, and names their slots.
+    pub fn restrict(&mut self, databases: &DatabaseSelection) -> Vec<String> {
+        let is_meant = |database: Option<&str>| database.is_none_or(|database| databases.matches(database));
+        self.publications.retain(|(database, _)| is_meant(Some(database)));
+        let (meant, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.slots).into_iter().partition(|slot| is_meant(slot.database.as_deref()));
+        self.slots = meant;
+        others.into_iter().map(|slot| slot.name).collect()
     }
 }
 
@@ -55,22 +66,45 @@ pub async fn belongings(source: &Source, capture: Option<&str>) -> Result<Belong
     Ok(Belongings { slots, publications })
 }
 
-/// Removes what `belongings` found, and the progress of the capture where Kafka is given. A later capture of that name begins anew.
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many slots.
+    pub slots: usize,
+    /// How many publications. Those of another role are left alone: a capture goes on with them as they are.
+    pub publications: usize,
+    /// How many records of progress.
+    pub records: usize,
+}
+
+/// Removes what `belongings` found, and where Kafka is given the capture's progress in the databases of the choice. A later capture of that
+/// name begins anew there.
 ///
 /// Slots go first: they are what fills the server's disk. Progress goes last, so that a removal that was cut off is seen as a loss of the
-/// slot, not as a first start.
-pub async fn remove(source: &Source, kafka: Option<&waltap_kafka::Options>, capture: &str, found: &Belongings) -> Result<()> {
+/// slot, not as a first start. But it is looked for before anything goes: with a Kafka that does not answer, everything stays.
+pub async fn remove(
+    source: &Source,
+    kafka: Option<&waltap_kafka::Options>,
+    capture: &str,
+    databases: &DatabaseSelection,
+    found: &Belongings,
+) -> Result<Removed> {
+    let progress = match kafka {
+        Some(kafka) => ProgressTopic::open_if_there(kafka, PROGRESS_TOPIC_DEFAULT, KAFKA_TIMEOUT).await?,
+        None => None,
+    };
+    let mut removed = Removed::default();
     for slot in &found.slots {
         let database = slot.database.as_deref().unwrap_or(source.maintenance_database());
         drop_slot(&*source.sql(database).await?, &slot.name, SLOT_PATIENCE).await?;
+        removed.slots += 1;
     }
-    for (database, publication) in &found.publications {
+    for (database, publication) in found.publications.iter().filter(|(_, publication)| publication.may_drop) {
         drop_publication(&*source.sql(database).await?, &publication.name).await?;
+        removed.publications += 1;
     }
-    if let Some(kafka) = kafka {
-        // One replica is enough to open a topic that is there; a missing one is made, and is empty.
-        let topic = ProgressTopic::open(kafka, PROGRESS_TOPIC_DEFAULT, -1, KAFKA_TIMEOUT).await?;
-        forget(&topic, capture).await?;
+    if let Some(progress) = progress {
+        removed.records = forget(&progress, capture, |database| databases.matches(database)).await?;
     }
-    Ok(())
+    Ok(removed)
 }

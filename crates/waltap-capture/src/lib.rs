@@ -19,7 +19,7 @@ mod status;
 mod supervisor;
 mod tap;
 
-pub use belongings::{Belongings, belongings, remove};
+pub use belongings::{Belongings, Removed, belongings, remove};
 pub use capture::{Capture, Handle};
 pub use naming::TopicTemplate;
 pub use options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};

@@ -127,11 +127,17 @@ impl Store {
     }
 }
 
-/// Deletes every record of a capture.
-pub(crate) async fn forget(topic: &ProgressTopic, capture: &str) -> Result<()> {
-    let records = topic.load(capture_prefix(capture).as_bytes()).await?;
-    let entries: Vec<(&[u8], Option<&[u8]>)> = records.keys().map(|key| (key.as_slice(), None)).collect();
-    topic.write(&entries).await
+/// Deletes every record of a capture in the databases that are meant, and says how many there were.
+pub(crate) async fn forget(topic: &ProgressTopic, capture: &str, is_meant: impl Fn(&str) -> bool) -> Result<usize> {
+    let prefix = capture_prefix(capture);
+    let records = topic.load(prefix.as_bytes()).await?;
+    let meant = |key: &&Vec<u8>| {
+        let database = String::from_utf8_lossy(&key[prefix.len()..]);
+        is_meant(&unescaped(database.split('/').next().unwrap_or_default()))
+    };
+    let entries: Vec<(&[u8], Option<&[u8]>)> = records.keys().filter(meant).map(|key| (key.as_slice(), None)).collect();
+    topic.write(&entries).await?;
+    Ok(entries.len())
 }
 
 /// The start of every key of a capture's records.
@@ -142,6 +148,11 @@ fn capture_prefix(capture: &str) -> String {
 /// The start of every key of a tap's records. A database's name may hold a slash, a capture's may not.
 fn prefix(capture: &str, database: &str) -> String {
     format!("{}{}/", capture_prefix(capture), database.replace('%', "%25").replace('/', "%2F"))
+}
+
+/// A database's name as it was before it became part of a key.
+fn unescaped(text: &str) -> String {
+    text.replace("%2F", "/").replace("%25", "%")
 }
 
 fn json(record: &impl Serialize) -> Result<Vec<u8>> {
@@ -155,7 +166,7 @@ fn parse<'a, T: Deserialize<'a>>(key: &str, value: &'a [u8]) -> Result<T> {
             Code::PROGRESS,
             format!("the progress record {key} is not one that this version of waltap understands"),
         )
-        .remedy("use the version that wrote it; or start anew: `waltap slots drop`, then capture again with a snapshot")
+        .remedy("use the version that wrote it; or start anew: `waltap slots drop --name NAME --source ... --brokers ...`, then capture again")
         .source(error)
     })
 }
@@ -318,5 +329,9 @@ mod tests {
     fn databases_do_not_share_keys() {
         assert_eq!(prefix("waltap", "a/b"), "waltap/a%2Fb/");
         assert_ne!(prefix("waltap", "a/b"), prefix("waltap", "a%2Fb"));
+        for database in ["shop", "a/b", "a%2Fb", "%25"] {
+            let prefix = prefix("waltap", database);
+            assert_eq!(unescaped(prefix.strip_prefix("waltap/").unwrap().strip_suffix('/').unwrap()), database);
+        }
     }
 }

@@ -54,9 +54,20 @@ impl ProgressTopic {
             Some(description) => Self::check(&description)?,
             None => return Err(Error::transient(Code::PROGRESS, format!("the progress topic {name} has just vanished"))),
         }
+        Ok(Self::new(options, name, timeout))
+    }
+
+    /// The topic when it is there already: for those who look, or forget, and make nothing.
+    pub async fn open_if_there(options: &Options, name: &str, timeout: Duration) -> Result<Option<Self>> {
+        let Some(description) = Topics::new(options).describe(name, timeout).await? else { return Ok(None) };
+        Self::check(&description)?;
+        Ok(Some(Self::new(options, name, timeout)))
+    }
+
+    fn new(options: &Options, name: &str, timeout: Duration) -> Self {
         // A record of progress waits for nobody.
         let options = options.clone().with_property("linger.ms", "0");
-        Ok(ProgressTopic { options, name: name.to_owned(), timeout, writer: Mutex::new(None) })
+        ProgressTopic { options, name: name.to_owned(), timeout, writer: Mutex::new(None) }
     }
 
     /// The topic as it is made when it is missing.
@@ -70,15 +81,17 @@ impl ProgressTopic {
     /// Refuses a topic that would lose progress: not compacted, or of several partitions.
     pub fn check(description: &TopicDescription) -> Result<()> {
         let name = &description.name;
-        let policy = description.configuration.get("cleanup.policy").map_or("", String::as_str);
+        let Some(policy) = description.configuration.get("cleanup.policy") else {
+            let what = format!("the settings of the progress topic {name} do not say whether it is compacted");
+            return Err(Error::configuration(Code::PROGRESS, what).remedy("let waltap read them: operation DescribeConfigs"));
+        };
         if policy != "compact" {
             return Err(Error::configuration(
                 Code::PROGRESS,
                 format!("the progress topic {name} has cleanup.policy={policy}: Kafka would delete progress from it"),
             )
             .remedy(format!(
-                "kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact, \
-                 or choose another progress topic"
+                "kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact"
             )));
         }
         if description.partitions != 1 {
@@ -87,7 +100,9 @@ impl ProgressTopic {
                 Code::PROGRESS,
                 format!("the progress topic {name} has {partitions} partitions, not one"),
             )
-            .remedy("choose another progress topic, or delete this one if nothing is in it"));
+            .remedy(format!(
+                "if nothing is in it, delete it, and waltap makes it anew: kafka-topics.sh --delete --topic {name}"
+            )));
         }
         Ok(())
     }

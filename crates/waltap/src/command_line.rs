@@ -13,7 +13,7 @@ Examples:
   waltap topics tail shop.public.orders --brokers kafka:9092 --from beginning --pretty
   waltap status
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or configuration.";
+Exit codes: 0 stopped as asked; 1 failed; 2 the command line, a variable or the file is wrong, told before any server is asked.";
 
 /// waltap taps PostgreSQL's write-ahead log and pours every committed row change into Kafka as a JSON event, in order.
 #[derive(Parser)]
@@ -85,13 +85,17 @@ pub(crate) enum SlotsCommand {
         #[command(flatten)]
         settings: SettingFlags<{ scope::SLOTS }>,
     },
-    /// Drop a capture's slots and publications, and with --brokers its progress in Kafka. Asks first.
+    /// Drop a capture's slots, publications and progress, of all its databases or those of --database. Asks first.
     ///
-    /// Changes that were committed and are not in Kafka yet are lost to the capture. Topics and their records stay as they are.
+    /// Changes that were committed and are not in Kafka yet are lost to the capture, and a later one of that name begins anew. Topics and
+    /// their records stay as they are, and so do publications of another role.
     Drop {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+        /// Do without Kafka: a later capture of that name will then miss its slots, and say so (WT0010).
+        #[arg(long, conflicts_with = "brokers")]
+        keep_progress: bool,
         #[command(flatten)]
         settings: SettingFlags<{ scope::SLOTS }>,
     },

@@ -62,17 +62,26 @@ impl<'a> Admin<'a> {
         for answer in answers {
             let resource = answer.map_err(|code| match code {
                 RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                    Error::configuration(Code::TOPIC, format!("{doing}: Kafka does not allow it")).source(code).remedy(format!(
-                        "kafka-acls.sh --bootstrap-server {} --add --allow-principal {} --operation DescribeConfigs --topic {topic}",
-                        self.options.brokers(),
-                        self.options.principal()
-                    ))
+                    self.may_not_read_settings(&doing, topic)
                 }
                 code => classify::client_error(code, &doing),
             })?;
             configuration.extend(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))));
         }
+        // Every topic has settings, if only the brokers' defaults. rdkafka passes over the refusal of a single topic: what is left of it is
+        // an answer without any.
+        if configuration.is_empty() {
+            return Err(self.may_not_read_settings(&doing, topic));
+        }
         Ok(configuration)
+    }
+
+    fn may_not_read_settings(&self, doing: &str, topic: &str) -> Error {
+        Error::configuration(Code::TOPIC, format!("{doing}: Kafka does not allow it")).remedy(format!(
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal {} --operation DescribeConfigs --topic {topic}",
+            self.options.brokers(),
+            self.options.principal()
+        ))
     }
 
     fn patience(&self) -> AdminOptions {
@@ -95,10 +104,12 @@ impl<'a> Admin<'a> {
             E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => {
                 let brokers = self.options.brokers();
                 let principal = self.options.principal();
+                // A topic with settings of its own is that of progress: it is read as well, and its settings are looked at.
+                let more = if topic.configuration.is_empty() { "" } else { " --operation Read --operation DescribeConfigs" };
                 Error::configuration(Code::TOPIC, format!("topic {name} is missing and waltap may not make it")).remedy(format!(
                     "make it: {make}\nand let waltap use it: kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal {principal} \
-                     --operation Describe --operation Write --topic {name}\nor let waltap make its topics: kafka-acls.sh --bootstrap-server \
-                     {brokers} --add --allow-principal {principal} --operation Create --operation Describe --operation Write --topic {name}"
+                     --operation Describe --operation Write{more} --topic {name}\nor let waltap make its topics: kafka-acls.sh --bootstrap-server \
+                     {brokers} --add --allow-principal {principal} --operation Create --operation Describe --operation Write{more} --topic {name}"
                 ))
             }
             // Brokers that are starting up, or away for a moment, are not counted either: it may pass.
@@ -168,6 +179,7 @@ mod tests {
             remedy.contains("kafka-acls.sh --bootstrap-server kafka:9092 --add --allow-principal User:waltap-user"),
             "{remedy}"
         );
+        assert_eq!(remedy.matches("--operation Read --operation DescribeConfigs").count(), 2, "{remedy}");
         let replicated = TopicSpecification { replication_factor: 3, ..topic };
         assert!(create_command("kafka:9092", &replicated).contains("--replication-factor 3 --config"));
     }

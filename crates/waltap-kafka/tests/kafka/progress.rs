@@ -44,6 +44,15 @@ async fn the_topic_is_made_compacted_with_one_partition() {
 }
 
 #[tokio::test]
+async fn looking_for_a_topic_makes_none() {
+    let (name, options) = (unique("looked_for"), options_with(&broker::brokers(), &[]));
+    assert!(ProgressTopic::open_if_there(&options, &name, PATIENCE).await.unwrap().is_none());
+    assert!(Topics::new(&options).describe(&name, PATIENCE).await.unwrap().is_none());
+    open(&name).await;
+    assert!(ProgressTopic::open_if_there(&options, &name, PATIENCE).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_topic_that_would_lose_progress_is_refused() {
     let options = options_with(&broker::brokers(), &[]);
     let topics = Topics::new(&options);

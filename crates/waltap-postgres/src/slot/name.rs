@@ -42,6 +42,12 @@ pub fn slot_name(capture: &str, database: &str) -> String {
     )
 }
 
+/// The capture whose slot in `database` has this name. Names are made of both, so each way of parting them is tried.
+pub fn capture_of<'a>(slot: &'a str, database: &str) -> Option<&'a str> {
+    let rest = slot.strip_prefix(NAME_PREFIX)?;
+    rest.match_indices('_').map(|(index, _)| &rest[..index]).find(|capture| slot_name(capture, database) == slot)
+}
+
 /// The names of the publications of a capture: `waltap_<capture>` and `waltap_<capture>_inserts`.
 pub fn publication_names(capture: &str) -> PublicationNames {
     // A capture "x_inserts" beside a capture "x" would otherwise share a name with it.
@@ -104,6 +110,16 @@ mod tests {
         assert_ne!(name, slot_name("main", &"d".repeat(62)));
         assert!(publication_names(&"c".repeat(80)).inserts.len() <= NAME_BYTES_MAX);
         assert!(slot_name("ü", "大").chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
+    }
+
+    #[test]
+    fn a_slot_knows_its_capture() {
+        for (capture, database) in
+            [("waltap", "shop"), ("my_capture", "shop_eu"), ("a", "Größe der Dinge"), ("a_b", "b_c"), ("x", &"long".repeat(15))]
+        {
+            assert_eq!(capture_of(&slot_name(capture, database), database), Some(capture), "{database}");
+        }
+        assert_eq!(capture_of("waltap_of_another", "shop"), None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct OwnPublication {
     pub name: String,
     /// The role that owns it.
     pub owner: String,
+    /// Whether our role may drop it: it is the owner, or is in the role that is, or is a superuser.
+    pub may_drop: bool,
     /// How many tables it lists.
     pub tables: u64,
 }
@@ -37,6 +39,7 @@ pub async fn own_publications(client: &Client) -> Result<Vec<OwnPublication>> {
     let rows = client
         .query(
             "SELECT p.pubname::text AS name, pg_get_userbyid(p.pubowner)::text AS owner,
+                    pg_has_role(p.pubowner, 'USAGE') AS may_drop,
                     (SELECT count(*) FROM pg_publication_rel r WHERE r.prpubid = p.oid) AS tables
              FROM pg_publication p WHERE starts_with(p.pubname::text, $1) ORDER BY p.pubname",
             &[&NAME_PREFIX],
@@ -48,6 +51,7 @@ pub async fn own_publications(client: &Client) -> Result<Vec<OwnPublication>> {
             Ok(OwnPublication {
                 name: row.try_get("name")?,
                 owner: row.try_get("owner")?,
+                may_drop: row.try_get("may_drop")?,
                 tables: u64::try_from(row.try_get::<_, i64>("tables")?).unwrap_or(0),
             })
         })

@@ -71,6 +71,8 @@ async fn own_things_are_listed_and_dropped() {
     assert!(drop_slot(&sql, "waltap_a_postgres", Duration::ZERO).await.expect("dropped"));
     assert!(!drop_slot(&sql, "waltap_a_postgres", Duration::ZERO).await.expect("gone already"));
     let other = as_role(&cluster, "other", "postgres").await;
+    assert!(own_publications(&sql).await.expect("publications").iter().all(|found| found.may_drop));
+    assert!(own_publications(&other).await.expect("publications").iter().all(|found| !found.may_drop));
     let refusal = drop_publication(&other, "waltap_a").await;
     let refusal = refusal.expect_err("it belongs to another");
     assert_eq!(

@@ -3,14 +3,14 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use waltap_capture::{Belongings, belongings, remove};
+use waltap_capture::{Belongings, DatabaseSelection, belongings, remove};
 use waltap_error::{Code, Error, Result};
 use waltap_postgres::Source;
-use waltap_postgres::slot::{NAME_PREFIX, SlotState, slot_name};
+use waltap_postgres::slot::{self, SlotState};
 
 use super::block_on;
 use crate::command_line::{SlotsArguments, SlotsCommand};
-use crate::configuration::{self, human_size};
+use crate::configuration::{self, Configuration, counted, human_size};
 use crate::failure::printable;
 use crate::table::{self, Side};
 use crate::{logging, output};
@@ -18,15 +18,19 @@ use crate::{logging, output};
 pub(super) fn run(arguments: SlotsArguments) -> Result<ExitCode> {
     let (settings, action) = match arguments.command {
         SlotsCommand::List { json, settings } => (settings, Action::List { json }),
-        SlotsCommand::Drop { yes, settings } => (settings, Action::Drop { yes }),
+        SlotsCommand::Drop { yes, keep_progress, settings } => (settings, Action::Drop { yes, keep_progress }),
     };
     let configuration = configuration::load(settings)?;
     logging::start(&configuration, logging::LEVEL_OF_OTHERS)?;
     let source = configuration.source()?;
     match action {
-        Action::List { json } => block_on(Box::pin(list(source, configuration.name_if_given()?, json)))?,
-        Action::Drop { yes } => {
-            let job = Drop { source, capture: configuration.name()?, kafka: configuration.kafka_if_given()? };
+        Action::List { json } => {
+            block_on(Box::pin(list(source, configuration.name_if_given()?, configuration.databases()?, json)))?;
+        }
+        Action::Drop { yes, keep_progress } => {
+            let capture = configuration.name()?;
+            let kafka = if keep_progress { None } else { Some(kafka(&configuration, &capture)?) };
+            let job = Drop { source, capture, databases: configuration.databases()?, kafka };
             block_on(Box::pin(job.run(yes)))?;
         }
     }
@@ -35,11 +39,23 @@ pub(super) fn run(arguments: SlotsArguments) -> Result<ExitCode> {
 
 enum Action {
     List { json: bool },
-    Drop { yes: bool },
+    Drop { yes: bool, keep_progress: bool },
 }
 
-async fn list(source: Source, capture: Option<String>, json: bool) -> Result<()> {
-    let found = belongings(&source, capture.as_deref()).await?;
+/// Where the progress is. A drop that left it behind would make the next capture stop, which is not what somebody wants who begins anew.
+fn kafka(configuration: &Configuration, capture: &str) -> Result<waltap_kafka::Options> {
+    configuration.kafka_if_given()?.ok_or_else(|| {
+        let what = format!(
+            "`brokers` is not given: the progress of the capture {capture} would stay in Kafka, and a later one would miss its slots"
+        );
+        Error::configuration(Code::INVALID_VALUE, what)
+            .remedy("give --brokers HOST:PORT; or, where there is no such Kafka any more, --keep-progress")
+    })
+}
+
+async fn list(source: Source, capture: Option<String>, databases: DatabaseSelection, json: bool) -> Result<()> {
+    let mut found = belongings(&source, capture.as_deref()).await?;
+    found.restrict(&databases);
     if json {
         output::print_json(&as_json(&found))?;
     } else if found.is_empty() {
@@ -106,11 +122,8 @@ fn state_word(slot: &SlotState) -> String {
     }
 }
 
-/// The capture whose slot of its database has this name. Names are made of both, so each way of parting them is tried.
 fn capture_of(slot: &SlotState) -> Option<&str> {
-    let database = slot.database.as_deref()?;
-    let rest = slot.name.strip_prefix(NAME_PREFIX)?;
-    rest.match_indices('_').map(|(index, _)| &rest[..index]).find(|capture| slot_name(capture, database) == slot.name)
+    slot::capture_of(&slot.name, slot.database.as_deref()?)
 }
 
 fn as_json(found: &Belongings) -> serde_json::Value {
@@ -148,30 +161,37 @@ fn as_json(found: &Belongings) -> serde_json::Value {
 struct Drop {
     source: Source,
     capture: String,
+    databases: DatabaseSelection,
     kafka: Option<waltap_kafka::Options>,
 }
 
 impl Drop {
     async fn run(self, yes: bool) -> Result<()> {
-        let found = belongings(&self.source, Some(&self.capture)).await?;
+        let mut found = belongings(&self.source, Some(&self.capture)).await?;
+        let others = found.restrict(&self.databases);
         if found.is_empty() && self.kafka.is_none() {
             output::print(&format!("no slots and no publications of the capture {} on {}\n", self.capture, self.source))?;
             return Ok(());
         }
-        let story = printable(&self.story(&found));
+        let story = printable(&self.story(&found, &others));
         if yes {
             logging::print_error(&story);
         } else if !confirmed(&story)? {
             output::print("nothing was dropped\n")?;
             return Ok(());
         }
-        remove(&self.source, self.kafka.as_ref(), &self.capture, &found).await?;
-        output::print(&format!("dropped {} slots and {} publications\n", found.slots.len(), found.publications.len()))?;
+        let removed = remove(&self.source, self.kafka.as_ref(), &self.capture, &self.databases, &found).await?;
+        output::print(&format!(
+            "dropped {} and {}, forgot {} of progress\n",
+            counted(removed.slots as u64, "slot"),
+            counted(removed.publications as u64, "publication"),
+            counted(removed.records as u64, "record")
+        ))?;
         Ok(())
     }
 
     /// What goes, and what is lost by it.
-    fn story(&self, found: &Belongings) -> String {
+    fn story(&self, found: &Belongings, others: &[String]) -> String {
         let mut story = format!("To drop, of the capture {} on {}:\n", self.capture, self.source);
         for slot in &found.slots {
             let database = slot.database.as_deref().unwrap_or("-");
@@ -185,17 +205,25 @@ impl Drop {
                 story.push_str("    it is being read now: stop its capture first\n");
             }
         }
-        for (database, publication) in &found.publications {
+        let (ours, foreign): (Vec<_>, Vec<_>) = found.publications.iter().partition(|(_, publication)| publication.may_drop);
+        for (database, publication) in ours {
+            let tables = counted(publication.tables, "table");
+            story.push_str(&format!("  publication {} of database {database}, of {tables}\n", publication.name));
+        }
+        if let Some(kafka) = &self.kafka {
+            story.push_str(&format!("  its progress in Kafka at {}\n", kafka.brokers()));
+        }
+        for (database, publication) in foreign {
             story.push_str(&format!(
-                "  publication {} of database {database}, of {} tables\n",
-                publication.name, publication.tables
+                "The publication {} of database {database} stays: it belongs to the role {}, and a later capture goes on with it.\n",
+                publication.name, publication.owner
             ));
         }
-        match &self.kafka {
-            Some(kafka) => story.push_str(&format!("  its progress in Kafka at {}\n", kafka.brokers())),
-            None => story.push_str(
-                "Its progress in Kafka stays, since no --brokers are given: a capture of the same name would miss its slots and say so (WT0010).\n",
-            ),
+        if !others.is_empty() {
+            story.push_str(&format!("Other databases than those of --database keep their slots: {}\n", others.join(", ")));
+        }
+        if self.kafka.is_none() {
+            story.push_str("Its progress in Kafka stays: a capture of the same name would miss its slots and say so (WT0010).\n");
         }
         story.push_str("Topics and their records stay as they are.\n");
         story
@@ -221,7 +249,7 @@ fn confirmed(story: &str) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use waltap_postgres::slot::{OwnPublication, WalStatus};
+    use waltap_postgres::slot::{OwnPublication, WalStatus, slot_name};
 
     use super::*;
 
@@ -243,20 +271,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slot_knows_its_capture() {
-        for (capture, database) in
-            [("waltap", "shop"), ("my_capture", "shop_eu"), ("a", "Größe der Dinge"), ("a_b", "b_c"), ("x", &"long".repeat(15))]
-        {
-            assert_eq!(capture_of(&slot(capture, database)), Some(capture), "{database}");
-        }
-        let strange = SlotState { name: "waltap_of_another".to_owned(), ..slot("waltap", "shop") };
-        assert_eq!(capture_of(&strange), None);
-    }
-
     fn found() -> Belongings {
-        let publication = OwnPublication { name: "waltap_waltap".to_owned(), owner: "waltap".to_owned(), tables: 3 };
-        Belongings { slots: vec![slot("waltap", "shop")], publications: vec![("shop".to_owned(), publication)] }
+        let publication = |name: &str, owner: &str, may_drop| OwnPublication {
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            may_drop,
+            tables: 1,
+        };
+        let own = publication("waltap_waltap", "waltap", true);
+        let foreign = publication("waltap_waltap_inserts", "shop_owner", false);
+        Belongings {
+            slots: vec![slot("waltap", "shop"), slot("waltap", "crm")],
+            publications: vec![("shop".to_owned(), own), ("shop".to_owned(), foreign)],
+        }
     }
 
     #[test]
@@ -267,23 +294,31 @@ mod tests {
         }
         let json = as_json(&found());
         assert_eq!(json["slots"][0]["capture"], "waltap");
-        assert_eq!(json["publications"][0]["tables"], 3);
+        assert_eq!(json["publications"][0]["tables"], 1);
     }
 
     #[test]
-    fn what_will_be_lost_is_said_first() {
-        let drop =
-            Drop { source: Source::parse("postgres://waltap:hunter2@db").unwrap(), capture: "waltap".to_owned(), kafka: None };
-        let story = drop.story(&found());
+    fn what_will_be_lost_and_what_stays_is_said_first() {
+        let drop = Drop {
+            source: Source::parse("postgres://waltap:hunter2@db").unwrap(),
+            capture: "waltap".to_owned(),
+            databases: DatabaseSelection::parse(&["shop"]).unwrap(),
+            kafka: None,
+        };
+        let mut found = found();
+        let others = found.restrict(&drop.databases);
+        let story = drop.story(&found, &others);
         for part in [
             "slot waltap_waltap_shop",
             "changes after 0/16B3790 are lost",
             "being read now",
-            "publication waltap_waltap of database shop",
+            "publication waltap_waltap of database shop, of 1 table\n",
+            "waltap_waltap_inserts of database shop stays: it belongs to the role shop_owner",
+            "keep their slots: waltap_waltap_crm",
             "WT0010",
         ] {
             assert!(story.contains(part), "{story}");
         }
-        assert!(!story.contains("hunter2"));
+        assert!(!story.contains("slot waltap_waltap_crm of") && !story.contains("hunter2"), "{story}");
     }
 }

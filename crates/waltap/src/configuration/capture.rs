@@ -49,7 +49,7 @@ impl Configuration {
         })?;
         Ok(Options {
             name: self.name()?,
-            databases: self.place("database", DatabaseSelection::parse(self.texts("database")))?,
+            databases: self.databases()?,
             tables: self.tables()?,
             publication: self.read("publication", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
             snapshot,
@@ -72,6 +72,11 @@ impl Configuration {
             Some(path) => self.place("source-password-file", source.with_password_file(path)),
             None => Ok(source),
         }
+    }
+
+    /// The databases that are meant.
+    pub(crate) fn databases(&self) -> Result<DatabaseSelection> {
+        self.place("database", DatabaseSelection::parse(self.texts("database")))
     }
 
     /// Whether a password stands on the command line, where every user of the machine can read it.

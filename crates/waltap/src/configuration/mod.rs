@@ -20,7 +20,7 @@ pub(crate) use capture::Http;
 pub(crate) use flags::SettingFlags;
 pub(crate) use read::{Configuration, LogFormat};
 pub(crate) use setting::scope;
-pub(crate) use size::human_size;
+pub(crate) use size::{counted, human_size};
 
 use std::path::PathBuf;
 

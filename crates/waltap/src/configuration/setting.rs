@@ -134,7 +134,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         shape: Shape::List,
         value_name: "PATTERN,...",
         heading: SOURCE,
-        help: "Databases to capture; none named means all, those made later too",
+        scope: scope::CAPTURE | scope::SLOTS,
+        help: "Databases to capture, or to look at; none named means all, those made later too",
         more: "Globs. Templates and databases that take no connections are never meant.\nExample: --database shop,crm_*",
         ..PLAIN
     },

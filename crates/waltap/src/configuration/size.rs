@@ -36,6 +36,11 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)).ok_or(ParseSizeError)
 }
 
+/// A number and what it counts: `1 slot`, `2 slots`.
+pub(crate) fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes a number of bytes for people: `1.5 GiB`.
 pub(crate) fn human_size(bytes: u64) -> String {
     const NAMES: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
