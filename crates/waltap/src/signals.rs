@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT: the first asks for an orderly end, a second one or the deadline ends at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -10,6 +10,10 @@ use crate::failure;
 
 /// How long an orderly end may take. Supervisors send SIGKILL after 10 (docker) to 90 seconds (systemd): better to end in our own words.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Signals within this time of the first are the same wish: some tools (`timeout`, a terminal's Ctrl-C before a shell) tell both a process and its
+/// group.
+const REPEAT_TIME: Duration = Duration::from_millis(500);
 
 /// Listens from now on. The receiver turns true when waltap is to stop.
 pub(crate) fn listen() -> Result<watch::Receiver<bool>> {
@@ -21,7 +25,10 @@ pub(crate) fn listen() -> Result<watch::Receiver<bool>> {
         // Without a receiver the capture is over already, and so will the process be.
         let _ = sender.send(true);
         watch_deadline();
-        signals.next().await;
+        let asked = Instant::now();
+        while asked.elapsed() < REPEAT_TIME {
+            signals.next().await;
+        }
         end_at_once("a second signal came before everything was acknowledged");
     });
     Ok(receiver)
