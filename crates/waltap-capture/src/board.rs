@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) snapshot_rows_expected: u64,
     /// What the tap waits for though nothing has failed: Kafka does not answer.
     pub(crate) waiting_for: Option<String>,
+    /// Tables that should be captured and cannot be.
+    pub(crate) not_captured: Option<String>,
     /// The transactions that the server lets a snapshot wait for.
     pub(crate) waiting_for_transactions: Option<String>,
     error: Option<(String, Option<String>)>,
@@ -73,6 +75,11 @@ impl Board {
         facts.error = Some((error.report(), error.remedy_text().map(str::to_owned)));
     }
 
+    /// Counts an error that changes nothing of the tap's state.
+    pub(crate) fn count(&self, error: &Error) {
+        self.facts().errors[error.kind() as usize] += 1;
+    }
+
     /// Measures the rate of events. Called about once a second.
     pub(crate) fn tick(&self, now: Instant) {
         let mut facts = self.facts();
@@ -100,7 +107,12 @@ impl Board {
             tables: facts.tables,
             snapshot_rows: facts.snapshot_rows,
             snapshot_rows_expected: facts.snapshot_rows_expected,
-            error: facts.error.as_ref().map(|(error, _)| error.clone()).or_else(|| facts.waits().cloned()),
+            error: facts
+                .error
+                .as_ref()
+                .map(|(error, _)| error.clone())
+                .or_else(|| facts.waits().cloned())
+                .or_else(|| facts.not_captured.clone()),
             remedy: facts.error.as_ref().and_then(|(_, remedy)| remedy.clone()),
         }
     }

@@ -1,5 +1,6 @@
 //! The metrics that a capture exports, in OpenMetrics text. Their names are an interface: dashboards and alarms depend on them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,6 +9,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+
+use waltap_postgres::slot::WalStatus;
 
 use crate::board::Board;
 use crate::status::TapState;
@@ -30,6 +33,12 @@ struct TapLabels {
 struct StateLabels {
     database: String,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WalStatusLabels {
+    database: String,
+    status: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -56,10 +65,10 @@ struct Inner {
     lag_bytes: Family<TapLabels, Gauge>,
     lag_seconds: Family<TapLabels, FloatGauge>,
     retained_wal: Family<TapLabels, Gauge>,
-    slot_lost: Family<TapLabels, Gauge>,
+    wal_status: Family<WalStatusLabels, Gauge>,
     in_flight_bytes: Family<TapLabels, Gauge>,
-    reconnects: Family<TapLabels, Gauge>,
-    errors: Family<ErrorLabels, Gauge>,
+    reconnects: Family<TapLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
     tables: Family<TapLabels, Gauge>,
     snapshot_rows: Family<TapLabels, Gauge>,
     snapshot_rows_expected: Family<TapLabels, Gauge>,
@@ -96,7 +105,7 @@ impl Metrics {
             }};
         }
         let inner = Inner {
-            events: family!("events", "Events handed to the sink, by table and operation"),
+            events: family!("events", "Events handed to the sink, by table and by the operation that they come from"),
             bytes: family!("events", "Bytes of keys and values handed to the sink, by table and operation", Unit::Bytes),
             state: family!("tap_state", "1 for the state in which the tap is, 0 for the others"),
             received_lsn: family!("received_lsn", "End of the log received"),
@@ -105,7 +114,7 @@ impl Metrics {
             lag_bytes: family!("lag", "Log between the confirmed place and the server's end", Unit::Bytes),
             lag_seconds: family!("lag", "Age of the oldest committed transaction that is not confirmed", Unit::Seconds),
             retained_wal: family!("slot_retained_wal", "Log that the server keeps for the slot", Unit::Bytes),
-            slot_lost: family!("slot_wal_lost", "1 when the server's wal_status of the slot is lost or unreserved"),
+            wal_status: family!("slot_wal_status", "1 for the server's wal_status of the slot, 0 for the others"),
             in_flight_bytes: family!("in_flight", "Handed to Kafka and not confirmed", Unit::Bytes),
             reconnects: family!("reconnects", "How often the tap had to begin again"),
             errors: family!("errors", "Errors met, by kind: transient, configuration, data"),
@@ -149,7 +158,7 @@ impl Metrics {
         }
         for (kind, count) in ["transient", "configuration", "data"].into_iter().zip(facts.errors) {
             let labels = ErrorLabels { database: labels.database.clone(), kind };
-            self.0.errors.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.0.errors.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }
         set(&self.0.received_lsn, facts.received.0);
         set(&self.0.confirmed_lsn, facts.confirmed.0);
@@ -160,10 +169,13 @@ impl Metrics {
             set(&self.0.retained_wal, bytes);
         }
         if let Some(wal_status) = &facts.wal_status {
-            set(&self.0.slot_lost, u64::from(matches!(wal_status.as_str(), "lost" | "unreserved")));
+            for status in [WalStatus::Reserved, WalStatus::Extended, WalStatus::Unreserved, WalStatus::Lost] {
+                let labels = WalStatusLabels { database: labels.database.clone(), status: status.as_str() };
+                self.0.wal_status.get_or_create(&labels).set(i64::from(status.as_str() == wal_status));
+            }
         }
         set(&self.0.in_flight_bytes, facts.in_flight_bytes);
-        set(&self.0.reconnects, facts.reconnects);
+        self.0.reconnects.get_or_create(&labels).inner().store(facts.reconnects, Ordering::Relaxed);
         set(&self.0.tables, facts.tables as u64);
         set(&self.0.snapshot_rows, facts.snapshot_rows);
         set(&self.0.snapshot_rows_expected, facts.snapshot_rows_expected);
@@ -181,6 +193,8 @@ mod tests {
         let board = Arc::new(Board::new("shop", "waltap_shop"));
         board.set_state(TapState::Streaming);
         board.facts().retained_wal_bytes = Some(42);
+        board.facts().wal_status = Some("extended".to_owned());
+        board.facts().reconnects = 2;
         let text = metrics.text(&[board]);
         for line in [
             r#"waltap_events_total{database="shop",schema="public",table="orders",op="c"} 3"#,
@@ -188,6 +202,9 @@ mod tests {
             r#"waltap_tap_state{database="shop",state="streaming"} 1"#,
             r#"waltap_tap_state{database="shop",state="failed"} 0"#,
             r#"waltap_slot_retained_wal_bytes{database="shop"} 42"#,
+            r#"waltap_slot_wal_status{database="shop",status="extended"} 1"#,
+            r#"waltap_slot_wal_status{database="shop",status="lost"} 0"#,
+            r#"waltap_reconnects_total{database="shop"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

@@ -48,6 +48,7 @@ pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::R
         shared,
         handle,
         shutdown,
+        stop: watch::Sender::new(false),
         taps: JoinSet::new(),
         boards: HashMap::new(),
         known: BTreeSet::new(),
@@ -98,6 +99,14 @@ async fn start(options: &Options, handle: &Handle) -> Result<(Arc<Shared>, Sql, 
     Ok((Arc::new(shared), sql, wanted))
 }
 
+/// Waits for ever where the output is Kafka.
+async fn output_closed(destination: &Destination) {
+    match destination {
+        Destination::Output(output) => output.closed().await,
+        Destination::Kafka(_) => std::future::pending().await,
+    }
+}
+
 async fn connect_kafka(kafka: &KafkaSinkOptions, taps: usize) -> Result<KafkaDestination> {
     let cluster = probe(&kafka.client, KAFKA_TIMEOUT).await?;
     tracing::info!(brokers = cluster.brokers, cluster = cluster.cluster_id, "Kafka answers");
@@ -116,6 +125,8 @@ struct Supervisor {
     shared: Arc<Shared>,
     handle: Handle,
     shutdown: watch::Receiver<bool>,
+    /// Tells the taps to stop.
+    stop: watch::Sender<bool>,
     taps: JoinSet<Result<Ended>>,
     /// The board of each running tap.
     boards: HashMap<Id, Arc<Board>>,
@@ -139,7 +150,7 @@ impl Supervisor {
         tracing::info!(database, slot, "starting a tap");
         let context = Context::new(Arc::clone(&self.shared), database.clone(), name, slot, Arc::clone(&board));
         self.known.insert(database);
-        let task = self.taps.spawn(tap::run(context, self.shutdown.clone()));
+        let task = self.taps.spawn(tap::run(context, self.stop.subscribe()));
         self.boards.insert(task.id(), board);
     }
 
@@ -152,6 +163,10 @@ impl Supervisor {
             tokio::select! {
                 Some(ended) = self.taps.join_next_with_id() => self.ended(ended),
                 () = stop_asked(&mut self.shutdown) => break,
+                () = output_closed(&self.shared.destination) => {
+                    tracing::info!("nobody reads standard output any more");
+                    break;
+                }
                 _ = look.tick() => self.look_for_databases(&mut sql).await,
                 _ = rates.tick() => self.measure_rates(),
             }
@@ -167,10 +182,7 @@ impl Supervisor {
 
     /// Lets every tap drain, and gives the first failure.
     async fn stop(mut self) -> Result<()> {
-        if !*self.shutdown.borrow() {
-            // No tap that works is left: those that wait for a first table need not.
-            self.taps.abort_all();
-        }
+        self.stop.send_replace(true);
         while let Some(ended) = self.taps.join_next_with_id().await {
             self.ended(ended);
         }

@@ -1,9 +1,9 @@
 //! Standard output as a sink: a line a record, `{"topic":…,"key":…,"value":…}` (`"headers":{…}` when it has any), for looking and for tests.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use waltap_error::{Code, Error, Result};
 use waltap_kafka::DeliveryObserver;
 
@@ -19,6 +19,8 @@ const BATCHES_WAITING_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     batches: mpsc::Sender<Batch>,
+    /// Whether whoever read the pipe has had enough.
+    closed: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
@@ -32,11 +34,17 @@ impl Output {
     /// Starts the thread that writes.
     pub(crate) fn start() -> Result<Self> {
         let (batches, mut waiting) = mpsc::channel::<Batch>(BATCHES_WAITING_MAX);
+        let (close, closed) = watch::channel(false);
         let write = move || {
             while let Some(mut batch) = waiting.blocking_recv() {
                 let mut output = std::io::stdout().lock();
                 match output.write_all(&batch.lines).and_then(|()| output.flush()) {
                     Ok(()) => batch.reports.confirmed(&batch.accounts),
+                    // `| head` has seen what it wanted. The capture is told, and nobody waits for the rest.
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                        close.send_replace(true);
+                        batch.reports.confirmed(&batch.accounts);
+                    }
                     Err(error) => {
                         let error = Error::configuration(Code::OUTPUT, "writing events to standard output").source(error);
                         batch.reports.failed(0, error);
@@ -48,7 +56,16 @@ impl Output {
         std::thread::Builder::new().name("stdout".to_owned()).spawn(write).map_err(|error| {
             Error::configuration(Code::OUTPUT, "starting the thread that writes to standard output").source(error)
         })?;
-        Ok(Output { batches })
+        Ok(Output { batches, closed })
+    }
+
+    /// Waits until nobody reads the output any more. Cancel safe.
+    pub(crate) async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        if closed.wait_for(|closed| *closed).await.is_err() {
+            // The writing thread has failed, which its taps are told.
+            std::future::pending().await
+        }
     }
 
     /// The sink of one tap.

@@ -80,6 +80,7 @@ impl Worker {
             Err(CopyError::Failed(error)) => return Err(error),
         };
         let mut sender = Sender::new(self, job)?;
+        let counters = self.context.shared.metrics.op(&self.context.database, &job.table.schema, &job.table.name, "r");
         let mut batch: Vec<Bytes> = Vec::new();
         loop {
             batch.clear();
@@ -93,6 +94,7 @@ impl Worker {
                 }
             }
             self.context.board.facts().snapshot_rows += sender.rows - before;
+            counters.add(std::mem::take(&mut sender.events), std::mem::take(&mut sender.bytes));
             self.sink.flush().await?;
             if !more {
                 return Ok(sender.records);
@@ -113,6 +115,9 @@ struct Sender<'a> {
     now: PgTime,
     rows: u64,
     records: u64,
+    /// Records and bytes that are not yet in the metrics.
+    events: u64,
+    bytes: u64,
 }
 
 impl<'a> Sender<'a> {
@@ -130,6 +135,8 @@ impl<'a> Sender<'a> {
             now: PgTime::from(SystemTime::now()),
             rows: 0,
             records: 0,
+            events: 0,
+            bytes: 0,
         })
     }
 
@@ -144,6 +151,8 @@ impl<'a> Sender<'a> {
             .snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing)
             .map_err(|error| failure(&self.job.shape, error))?;
         self.records += outgoing.records;
+        self.events += outgoing.records;
+        self.bytes += outgoing.bytes;
         self.rows += 1;
         Ok(())
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use waltap_error::{Code, Error, Result};
 use waltap_kafka::{Producer, ProgressTopic, TopicSpecification, Topics};
-use waltap_postgres::catalog::Table;
+use waltap_postgres::Sql;
+use waltap_postgres::catalog::{Table, tables_by_oid};
+use waltap_postgres::publication::published;
 
 use crate::board::Board;
 use crate::metrics::Metrics;
@@ -90,6 +92,16 @@ impl Context {
     pub(crate) fn wants(&self, table: &Table) -> bool {
         let tables = &self.options().tables;
         tables.matches(&table.schema, &table.name) && (table.extension.is_none() || !tables.included().is_empty())
+    }
+
+    /// The tables that are captured, of those with these OIDs, as they are now and as far as they are published.
+    pub(crate) async fn tables(&self, sql: &Sql, oids: &[u32]) -> Result<Vec<Table>> {
+        let mut tables = tables_by_oid(sql, oids).await?;
+        tables.retain(|table| self.wants(table));
+        match &self.options().publication {
+            Some(name) => published(sql, name, tables).await,
+            None => Ok(tables),
+        }
     }
 
     /// The topics of tables (`schema`, `table`), claimed for them and made when they are missing. In the order of the question.

@@ -70,6 +70,10 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
         }
         Expectation::Known(last) => {
             reconciled.tables.retain(|table| !unpublished.contains(&table.oid));
+            context.board.facts().not_captured = match unpublished.len() {
+                0 => None,
+                count => Some(format!("{count} tables are not captured, since the role may not publish them: see the log")),
+            };
             if last.is_none_or(|last| last.unpublished != unpublished)
                 && let Err(error) = check_rights(context, &reconciled)
             {
@@ -80,6 +84,7 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
                     remedy = error.remedy_text(),
                     "some tables are not captured"
                 );
+                context.board.count(&error);
             }
             last
         }
@@ -97,7 +102,12 @@ fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
         Code::PUBLICATION,
         format!("the role may not publish {} of the chosen tables of database {}", reconciled.problems.len(), context.database),
     )
-    .remedy(format!("let the owner of the tables run in database {}:\n{remedy}", context.database)))
+    .remedy(match context.is_temporary() {
+        // Its own publications are named after the process: nobody can make them beforehand.
+        true => "a look at standard output makes publications for the moment: be a role that may; or read one that is there: --publication"
+            .to_owned(),
+        false => format!("let the owner of the tables run in database {}:\n{remedy}", context.database),
+    }))
 }
 
 fn warn_of_missing_identities(context: &Context, tables: &[Table], known: &[Table]) {
@@ -174,7 +184,8 @@ impl Work {
             tokio::time::sleep(self.context.options().discovery_interval).await;
             self.ask_slot(&sql).await?;
             let now = fingerprint(&sql).await?;
-            if now == self.last.fingerprint {
+            // What the owner mends, such as a publication, need not be in the tables.
+            if now == self.last.fingerprint && self.last.unpublished.is_empty() {
                 continue;
             }
             match look(&self.context, &mut sql, Expectation::Known(Some(&self.last))).await {

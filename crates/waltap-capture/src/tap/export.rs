@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use waltap_error::{Code, Error, Result};
-use waltap_postgres::catalog::{Table, open_transactions, tables_by_oid};
+use waltap_postgres::catalog::{Table, open_transactions};
 use waltap_postgres::replication::{CreatedSlot, ReplicationConnection, SlotOptions};
 
 use super::Context;
@@ -48,8 +48,7 @@ pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnaps
     };
     // Now, so that they are as the snapshot has them, or newer.
     let sql = context.options().source.sql(&context.database).await?;
-    let mut tables = tables_by_oid(&sql, &oids).await?;
-    tables.retain(|table| context.wants(table));
+    let tables = context.tables(&sql, &oids).await?;
     let gone = oids.into_iter().filter(|oid| !tables.iter().any(|table| table.oid == *oid)).collect();
     Ok(HeldSnapshot { tables, gone, snapshot: exported(created)?, _holder: holder })
 }

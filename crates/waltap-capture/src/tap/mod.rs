@@ -57,6 +57,9 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
             Err(error) => error,
         };
         if error.kind() != Kind::Transient {
+            if context.is_temporary() {
+                remove_publications(&context).await;
+            }
             context.board.fail(&error, TapState::Failed);
             log_failure(&context, &error);
             return Err(error);

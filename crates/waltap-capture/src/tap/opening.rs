@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, tables_by_oid};
+use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{ReplicationConnection, SlotOptions};
 use waltap_postgres::slot;
 
@@ -132,8 +132,7 @@ async fn create(
     }
     // The making of a slot waits for every open transaction: what was seen before may be old.
     let oids: Vec<u32> = look.tables.iter().map(|table| table.oid).collect();
-    let mut tables = tables_by_oid(sql, &oids).await?;
-    tables.retain(|table| context.wants(table));
+    let tables = context.tables(sql, &oids).await?;
     Ok((start, Rows::OfNewSlot { tables, snapshot: exported(created)? }))
 }
 

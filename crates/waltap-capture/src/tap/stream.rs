@@ -223,6 +223,7 @@ impl Stream {
             return Err(out_of_place("a commit of another transaction than the open one"));
         }
         self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
+        self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {
             self.unconfirmed.push_back((commit.end_lsn, commit.commit_time));
         }

@@ -26,6 +26,8 @@ pub struct Table {
     /// The key's columns in the key's order: of the identity's index, or under FULL of the primary key. Empty when there is none.
     /// Generated columns are left out, because the stream does not carry them.
     pub key: Vec<String>,
+    /// Which rows a publication publishes, as an SQL condition; `None` for all. Only ever set where a publication of the user's is read.
+    pub row_filter: Option<String>,
     /// The planner's row count; `None` before the first ANALYZE.
     pub rows_estimated: Option<u64>,
     /// Pages as of the last VACUUM or ANALYZE; of a partitioned table, of all its leaves.
@@ -130,6 +132,9 @@ pub enum IdentityProblem {
     Nothing(Option<String>),
     /// REPLICA IDENTITY USING INDEX, and the index is gone or not valid.
     NoIndex(Option<String>),
+    /// A partitioned table has REPLICA IDENTITY FULL or USING INDEX and no primary key: a partition that is made later inherits neither, so
+    /// that its UPDATE and DELETE would fail.
+    NotInherited,
     /// The identity holds a generated column, which the publication does not publish (an error from PostgreSQL 18 on).
     Generated(Option<String>),
 }

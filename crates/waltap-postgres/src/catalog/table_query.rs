@@ -54,6 +54,8 @@ fn assemble(table_rows: &[Row], leaf_rows: &[Row]) -> Result<Vec<Table>, tokio_p
             let problem = std::iter::once((&facts, None))
                 .chain(leaves.iter().filter(|leaf| leaf.replicated()).map(|leaf| (leaf, Some(leaf.display_name()))))
                 .find_map(|(facts, leaf)| facts.identity_problem(leaf, &generated, refuses_generated));
+            let has_primary_key = row.try_get("has_primary_key")?;
+            let problem = problem.or_else(|| facts.is_not_inherited(has_primary_key).then_some(IdentityProblem::NotInherited));
             let key = facts.key.iter().filter(|column| !generated.contains(column.as_str())).cloned().collect();
             let partitioned = facts.kind == 'p';
             let leaf_rows_estimated: Option<u64> = leaves.iter().map(|leaf| leaf.rows_estimated).sum();
@@ -72,6 +74,7 @@ fn assemble(table_rows: &[Row], leaf_rows: &[Row]) -> Result<Vec<Table>, tokio_p
                 may_publish: row.try_get("may_publish")?,
                 oid: facts.oid,
                 replica_identity: facts.replica_identity,
+                row_filter: None,
                 schema: facts.schema,
                 name: facts.name,
                 columns,
@@ -144,6 +147,12 @@ impl Facts {
                 (refuses_generated && holds_generated).then_some(IdentityProblem::Generated(leaf))
             }
         }
+    }
+
+    /// Whether a partition that is made later would be without the identity. Of the root's, it gets the primary key alone.
+    fn is_not_inherited(&self, has_primary_key: bool) -> bool {
+        let by_setting = matches!(self.replica_identity, ReplicaIdentity::Full | ReplicaIdentity::Index);
+        self.kind == 'p' && by_setting && !has_primary_key
     }
 
     fn into_leaf(self) -> Leaf {
@@ -231,6 +240,8 @@ const TABLES: &str = concat!(
        (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
           AND d.refclassid = 'pg_extension'::regclass LIMIT 1) AS extension,
+       EXISTS (SELECT FROM pg_index i
+               WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate) AS has_primary_key,
        coalesce(columns.numbers, '{}') AS column_numbers,
        coalesce(columns.names, '{}') AS column_names,
        coalesce(columns.types, '{}') AS column_types,

@@ -27,6 +27,7 @@ pub(crate) fn table(name: &str) -> Table {
         replica_identity: ReplicaIdentity::Default,
         identity: Identity::Usable,
         key: vec!["id".to_owned()],
+        row_filter: None,
         rows_estimated: None,
         pages_estimated: 0,
         leaves: Vec::new(),

@@ -35,6 +35,8 @@ pub struct Chunk {
     pub only: bool,
     /// The columns that are read, by their unquoted names, in the order of the stream's relation messages.
     pub columns: Arc<[String]>,
+    /// Which rows are read, as an SQL condition; `None` for all.
+    pub row_filter: Option<String>,
     /// The pages that are read; `None` for the whole relation.
     pub pages: Option<PageRange>,
     /// How many rows to expect, as far as the planner knows.
@@ -54,11 +56,14 @@ impl Chunk {
         let only = if self.only { "ONLY " } else { "" };
         // Writing into a String cannot fail.
         let _ = write!(statement, " FROM {only}{}", self.relation);
+        let mut conditions = Vec::new();
         if let Some(PageRange { from, to }) = self.pages {
-            let _ = write!(statement, " WHERE ctid >= '({from},0)'::tid");
-            if let Some(to) = to {
-                let _ = write!(statement, " AND ctid < '({to},0)'::tid");
-            }
+            conditions.push(format!("ctid >= '({from},0)'::tid"));
+            conditions.extend(to.map(|to| format!("ctid < '({to},0)'::tid")));
+        }
+        conditions.extend(self.row_filter.as_ref().map(|filter| format!("({filter})")));
+        if !conditions.is_empty() {
+            let _ = write!(statement, " WHERE {}", conditions.join(" AND "));
         }
         statement.push_str(") TO STDOUT");
         statement
@@ -99,6 +104,7 @@ pub fn plan_chunks(table: &Table, pages: &HashMap<u32, u64>, version_num: u32, p
         relation,
         only,
         columns: Arc::clone(&columns),
+        row_filter: table.row_filter.clone(),
         pages: None,
         rows_estimated,
     };

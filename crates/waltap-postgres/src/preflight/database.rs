@@ -54,7 +54,6 @@ pub fn judge_tables(needs: &DatabaseNeeds<'_>) -> Vec<Finding> {
         findings.extend(row_security(needs));
     }
     findings.extend(without_identity(needs));
-    findings.extend(future_leaves(needs));
     findings.extend(uneven_leaves(needs));
     findings.extend(unlogged_leaves(needs));
     findings
@@ -111,6 +110,12 @@ fn identity_statements(table: &Table) -> Vec<String> {
             table.quoted()
         )];
     }
+    if table.identity == Identity::Missing(IdentityProblem::NotInherited) {
+        return vec![format!(
+            "ALTER TABLE {} ADD PRIMARY KEY (...); -- a partition that is made later inherits nothing else",
+            table.quoted()
+        )];
+    }
     let own = (!usable(table.replica_identity, &table.key)).then(|| alter(table.quoted()));
     let leaves = table
         .leaves
@@ -118,23 +123,6 @@ fn identity_statements(table: &Table) -> Vec<String> {
         .filter(|leaf| !leaf.foreign && !leaf.unlogged && !usable(leaf.replica_identity, &leaf.key))
         .map(|leaf| alter(leaf.quoted()));
     own.into_iter().chain(leaves).collect()
-}
-
-/// A partition that is made later has the primary key of the root, or else no identity: nothing else is inherited.
-fn future_leaves(needs: &DatabaseNeeds<'_>) -> Option<Finding> {
-    use crate::catalog::ReplicaIdentity;
-    let keyless = |table: &&Table| {
-        let by_primary_key = table.replica_identity == ReplicaIdentity::Default;
-        table.partitioned && table.has_usable_identity() && !by_primary_key
-    };
-    let found = names(needs.tables.iter().filter(keyless));
-    (!found.is_empty()).then(|| {
-        Finding::warning(format!(
-            "REPLICA IDENTITY is not inherited: until waltap notices, UPDATE and DELETE fail on a partition that is added without one to {}",
-            enumerate(&found)
-        ))
-        .remedy("-- in the transaction that makes a partition:\nALTER TABLE <the new partition> REPLICA IDENTITY FULL;")
-    })
 }
 
 fn uneven_leaves(needs: &DatabaseNeeds<'_>) -> Option<Finding> {

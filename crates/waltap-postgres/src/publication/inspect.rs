@@ -39,10 +39,16 @@ pub struct PublishedTable {
 pub async fn inspect(client: &Client, name: &str, wanted: &[Table]) -> Result<UserPublication> {
     match membership(client, name).await? {
         Some(publication) => Ok(judge(publication, wanted)),
-        None => Err(Error::configuration(Code::PUBLICATION, format!("there is no publication {name} in this database")).remedy(
-            format!("CREATE PUBLICATION {} FOR TABLE ... WITH (publish_via_partition_root = true);", quoted_identifier(name)),
-        )),
+        None => Err(missing(name)),
     }
+}
+
+/// The publication that the user named is not there.
+pub(super) fn missing(name: &str) -> Error {
+    Error::configuration(Code::PUBLICATION, format!("there is no publication {name} in this database")).remedy(format!(
+        "CREATE PUBLICATION {} FOR ALL TABLES WITH (publish_via_partition_root = true); -- or FOR TABLE, of those that are to be read",
+        quoted_identifier(name)
+    ))
 }
 
 fn judge(publication: Publication, wanted: &[Table]) -> UserPublication {

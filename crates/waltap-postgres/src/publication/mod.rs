@@ -8,6 +8,7 @@ mod execute;
 mod inspect;
 mod membership;
 mod plan;
+mod published;
 mod remedy;
 
 pub(crate) use execute::remedy;
@@ -16,6 +17,7 @@ pub use inspect::{PublishedTable, UserPublication, inspect};
 pub use membership::{Listed, Operations, Publication, membership};
 pub(crate) use plan::enumerated;
 pub use plan::{Change, Current, Plan, Problem, Rights, Transaction, plan};
+pub use published::published;
 pub use remedy::{grant_statements, owner_statements};
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+//! What a publication of the user's publishes of tables: some of their columns and rows, from PostgreSQL 15 on.
+
+use std::collections::HashMap;
+
+use waltap_error::Result;
+
+use super::inspect::missing;
+use super::membership::membership;
+use crate::catalog::Table;
+use crate::connect::Sql;
+use crate::refusal::refused;
+
+/// The first version with column lists and row filters.
+const FILTERS_VERSION: u32 = 150_000;
+
+/// Of the tables, those that the publication publishes, with the columns and the rows that it publishes of them, so that a snapshot holds
+/// no more than the stream.
+pub async fn published(sql: &Sql, name: &str, mut tables: Vec<Table>) -> Result<Vec<Table>> {
+    let Some(publication) = membership(sql, name).await? else { return Err(missing(name)) };
+    tables.retain(|table| publication.covers(table.oid));
+    if sql.version().number() < FILTERS_VERSION {
+        return Ok(tables);
+    }
+    let doing = || format!("asking which columns and rows the publication {name} publishes");
+    let rows = sql.query(PUBLISHED, &[&name]).await.map_err(|error| refused(doing(), error))?;
+    let mut parts: HashMap<u32, (Vec<String>, Option<String>)> = HashMap::new();
+    for row in &rows {
+        let part = || Ok((row.try_get("oid")?, (row.try_get("columns")?, row.try_get("rowfilter")?)));
+        let (oid, part) = part().map_err(|error| refused(doing(), error))?;
+        parts.insert(oid, part);
+    }
+    for table in &mut tables {
+        if let Some((columns, row_filter)) = parts.remove(&table.oid) {
+            table.columns.retain(|column| columns.contains(&column.name));
+            table.row_filter = row_filter;
+        }
+    }
+    Ok(tables)
+}
+
+const PUBLISHED: &str = "
+SELECT c.oid, p.attnames::text[] AS columns, p.rowfilter
+FROM pg_publication_tables p
+JOIN pg_namespace n ON n.nspname = p.schemaname
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+WHERE p.pubname = $1";
