@@ -1,6 +1,6 @@
 //! From changes to records, in whatever format.
 
-use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Tuple, Value};
 
 use crate::layout::Layout;
 use crate::record::Record;
@@ -121,6 +121,10 @@ impl<L: Layout> Composer<L> {
         self.record.give(sink)?;
         self.give_back_memory();
         Ok(())
+    }
+
+    pub(crate) fn transaction_ended(&mut self, end: Lsn) {
+        self.layout.transaction_ended(end);
     }
 
     fn give_key_change<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {

@@ -1,8 +1,9 @@
 //! The choice of a format, and what works whatever it is.
 
-use waltap_pgoutput::{LogicalMessage, OldRow, Tuple, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Tuple, Value};
 
 use crate::composer::Composer;
+use crate::debezium::{self, Debezium};
 use crate::flat::{self, Flat};
 use crate::native::{self, Native};
 use crate::table::Prepared;
@@ -16,6 +17,8 @@ pub enum Format {
     Native(native::Options),
     /// The columns at the top level: see [`flat`](crate::flat).
     Flat(flat::Options),
+    /// What Debezium's connector writes: see [`debezium`](crate::debezium).
+    Debezium(Box<debezium::Options>),
 }
 
 impl Default for Format {
@@ -34,6 +37,7 @@ pub struct Table(PreparedTable);
 enum PreparedTable {
     Native(Prepared<Kind>),
     Flat(Prepared<Kind>),
+    Debezium(Prepared<debezium::How>),
 }
 
 impl Table {
@@ -42,6 +46,7 @@ impl Table {
         Ok(Table(match format {
             Format::Native(_) => PreparedTable::Native(Native::prepare(shape)?),
             Format::Flat(_) => PreparedTable::Flat(Flat::prepare(shape)?),
+            Format::Debezium(options) => PreparedTable::Debezium(Debezium::prepare(shape, options)?),
         }))
     }
 }
@@ -57,6 +62,7 @@ pub struct Encoder(FormatEncoder);
 enum FormatEncoder {
     Native(Composer<Native>),
     Flat(Composer<Flat>),
+    Debezium(Composer<Debezium>),
 }
 
 /// Hands an event to the format of both the encoder and the table.
@@ -65,6 +71,7 @@ macro_rules! dispatch {
         match (&mut $encoder.0, &$table.0) {
             (FormatEncoder::Native($composer), PreparedTable::Native($prepared)) => $event,
             (FormatEncoder::Flat($composer), PreparedTable::Flat($prepared)) => $event,
+            (FormatEncoder::Debezium($composer), PreparedTable::Debezium($prepared)) => $event,
             _ => Err(Error::OtherFormat.into()),
         }
     };
@@ -76,6 +83,7 @@ impl Encoder {
         Encoder(match format {
             Format::Native(options) => FormatEncoder::Native(Composer::new(Native::new(database, *options))),
             Format::Flat(options) => FormatEncoder::Flat(Composer::new(Flat::new(database, *options))),
+            Format::Debezium(options) => FormatEncoder::Debezium(Composer::new(Debezium::new(database, options))),
         })
     }
 
@@ -139,6 +147,17 @@ impl Encoder {
         match &mut self.0 {
             FormatEncoder::Native(composer) => composer.message(stamp, message, sink),
             FormatEncoder::Flat(composer) => composer.message(stamp, message, sink),
+            FormatEncoder::Debezium(composer) => composer.message(stamp, message, sink),
+        }
+    }
+
+    /// Hears that a transaction is over, whether or not it had events, and where its commit ends: `debezium` names the last such place in
+    /// the events that follow.
+    pub fn transaction_ended(&mut self, end: Lsn) {
+        match &mut self.0 {
+            FormatEncoder::Native(composer) => composer.transaction_ended(end),
+            FormatEncoder::Flat(composer) => composer.transaction_ended(end),
+            FormatEncoder::Debezium(composer) => composer.transaction_ended(end),
         }
     }
 }

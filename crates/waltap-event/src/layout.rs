@@ -1,6 +1,6 @@
 //! What a format is: how each event of it is written.
 
-use waltap_pgoutput::{LogicalMessage, OldRow, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Value};
 
 use crate::record::Record;
 use crate::row::Merged;
@@ -59,6 +59,9 @@ pub(crate) trait Layout {
 
     /// A message that a client wrote into the log.
     fn write_message(&mut self, stamp: &Stamp, message: &LogicalMessage<'_>, record: &mut Record);
+
+    /// Hears that a transaction is over, whether or not any of its events were written, and where its commit ends.
+    fn transaction_ended(&mut self, _end: Lsn) {}
 
     /// Gives back what memory was needed for something large.
     fn give_back_memory(&mut self);

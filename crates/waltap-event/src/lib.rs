@@ -6,7 +6,7 @@
 //! * [`TypeCatalog`] knows how the text of each type is read: its [`Kind`].
 //! * [`TableShape`] is what is known of a table when its rows are written.
 //! * [`Stamp`] is where and when an event stands.
-//! * [`Format`] says how events look: [`native`], [`flat`]. [`Table`] is a table made ready for it, [`Encoder`] writes the events.
+//! * [`Format`] says how events look: [`native`], [`flat`], [`debezium`]. [`Table`] is a table made ready for it, [`Encoder`] writes the events.
 //!
 //! Writing a value is a total function. Whatever text a column holds, its record is valid JSON, and what cannot be read as what its type
 //! promises is written as PostgreSQL's own text, in a string.
@@ -14,6 +14,7 @@
 mod catalog;
 mod composer;
 mod data_type;
+pub mod debezium;
 mod error;
 pub mod flat;
 mod format;

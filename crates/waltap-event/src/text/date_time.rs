@@ -5,7 +5,7 @@ use crate::json::number::write_u64;
 /// The most digits of a year: PostgreSQL's dates end in 5874897.
 const YEAR_DIGITS_MAX: usize = 7;
 
-const DAY_SECONDS: i64 = 86_400;
+pub(crate) const DAY_SECONDS: i64 = 86_400;
 
 /// A day of the proleptic Gregorian calendar. Years are astronomical: 1 BC is 0, 2 BC is -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,27 @@ pub(crate) fn timestamp_with_offset(text: &[u8]) -> Option<(Date, Time<'_>, i64)
     let (date, rest) = leading_date(text, before_christ)?;
     let (time, rest) = leading_time(rest.strip_prefix(b" ")?)?;
     Some((date, time, offset_seconds(rest)?))
+}
+
+/// Reads a time of day.
+pub(crate) fn time(text: &[u8]) -> Option<Time<'_>> {
+    let (time, rest) = leading_time(text)?;
+    rest.is_empty().then_some(time)
+}
+
+impl Time<'_> {
+    /// How long after midnight it is. None: the fraction is finer than that.
+    pub(crate) fn micros(&self) -> Option<i64> {
+        let seconds = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        Some(seconds * 1_000_000 + fraction_micros(self.fraction)?)
+    }
+}
+
+/// The digits of a fraction of a second in millionths. None: there are more than six.
+pub(crate) fn fraction_micros(digits: &[u8]) -> Option<i64> {
+    let missing = 6_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
+    let value = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit.saturating_sub(b'0')));
+    Some(value * 10_i64.pow(missing))
 }
 
 /// Reads a time and the text of its offset, which is `+05`, `-08:30` or `+00:19:32`.
@@ -110,7 +131,7 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
     Some((Time { hour, minute, second, fraction, text }, rest))
 }
 
-fn offset_seconds(text: &[u8]) -> Option<i64> {
+pub(crate) fn offset_seconds(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text {
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
@@ -141,7 +162,7 @@ const ERA_DAYS: i64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAYS: i64 = 719_468;
 
-fn days_since_epoch(date: Date) -> i64 {
+pub(crate) fn days_since_epoch(date: Date) -> i64 {
     let month = i64::from(date.month);
     let year = if month <= 2 { date.year - 1 } else { date.year };
     let era = year.div_euclid(400);
@@ -151,7 +172,7 @@ fn days_since_epoch(date: Date) -> i64 {
     era * ERA_DAYS + day_of_era - EPOCH_DAYS
 }
 
-fn date_of(days_since_epoch: i64) -> Date {
+pub(crate) fn date_of(days_since_epoch: i64) -> Date {
     let days = days_since_epoch + EPOCH_DAYS;
     let era = days.div_euclid(ERA_DAYS);
     let day_of_era = days.rem_euclid(ERA_DAYS);

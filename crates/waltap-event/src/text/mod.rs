@@ -4,6 +4,7 @@ pub(crate) mod array;
 pub(crate) mod bytea;
 pub(crate) mod date_time;
 pub(crate) mod hstore;
+pub(crate) mod interval;
 pub(crate) mod money;
 
 /// Appends the contents of a quoted string without its escapes: what follows a backslash stands for itself.

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod changes;
+mod debezium;
 mod flat;
 mod records;
 mod totality;

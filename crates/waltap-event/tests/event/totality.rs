@@ -35,7 +35,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 /// Texts of any sort, with many that look like those of some type.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         ".*",
         "[{}\\[\\]\",;:=\\\\ NULtf0-9a.>-]{0,30}",

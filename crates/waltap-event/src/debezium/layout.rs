@@ -1,0 +1,221 @@
+//! The events of the format.
+
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Value};
+
+use super::conversion::{Conversion, conversion};
+use super::jackson::write_string;
+use super::options::{BinaryHandling, Options, SkippedOperations};
+use super::source::{self, SourceWriter};
+use super::stand_in;
+use super::value::{ValueWriter, write_bytes};
+use crate::json::base64;
+use crate::layout::{KeyChangeHeaders, Layout};
+use crate::record::Record;
+use crate::row::{Columns, KeyValues, Merged, each_column};
+use crate::table::Prepared;
+use crate::{Error, Operation, Stamp, TableShape};
+
+/// What of a column must be known to write its values.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    conversion: Conversion,
+    /// For a large value that an update did not touch.
+    unavailable: Box<[u8]>,
+    /// Where a deleted row does not tell it.
+    missing: Box<[u8]>,
+}
+
+/// Writes the events of one database.
+#[derive(Clone, Debug)]
+pub(crate) struct Debezium {
+    tombstones: bool,
+    skipped: SkippedOperations,
+    binary: BinaryHandling,
+    source: SourceWriter,
+    /// For messages.
+    no_table: Box<[u8]>,
+    values: ValueWriter,
+    key_values: KeyValues,
+}
+
+impl Debezium {
+    pub(crate) fn new(database: &str, options: &Options) -> Self {
+        Debezium {
+            tombstones: options.tombstones,
+            skipped: options.skipped,
+            binary: options.binary,
+            source: SourceWriter::new(database, options),
+            no_table: source::place("", ""),
+            values: ValueWriter::default(),
+            key_values: KeyValues::default(),
+        }
+    }
+
+    /// Makes a table ready.
+    pub(crate) fn prepare(shape: &TableShape, options: &Options) -> Result<Prepared<How>, Error> {
+        let how = |column: &crate::Column| {
+            let conversion = conversion(&column.data_type, options);
+            How {
+                unavailable: stand_in::unavailable(&column.data_type.base, options).into(),
+                missing: stand_in::missing(&conversion, column.not_null).into(),
+                conversion,
+            }
+        };
+        Prepared::new(
+            shape,
+            source::place(&shape.schema, &shape.table),
+            |column| (column.name.as_str().into(), how(column)),
+            |how| how.conversion != Conversion::Omitted,
+        )
+    }
+
+    fn write_row<'a>(
+        &mut self,
+        table: &Prepared<How>,
+        columns: Columns,
+        values: impl Iterator<Item = Value<'a>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let Debezium { key_values, values: writer, .. } = self;
+        key_values.begin_row(table);
+        out.push(b'{');
+        let first = out.len();
+        each_column(table, values, |_, column, value| {
+            let How { conversion, unavailable, missing } = &column.how;
+            if *conversion == Conversion::Omitted {
+                return Ok(());
+            }
+            if out.len() > first {
+                out.push(b',');
+            }
+            out.extend_from_slice(&column.field);
+            if columns == Columns::Identity && !column.identity {
+                out.extend_from_slice(missing);
+                return Ok(());
+            }
+            let start = out.len();
+            match value {
+                Value::Unchanged => {
+                    out.extend_from_slice(unavailable);
+                    return Ok(());
+                }
+                Value::Null => out.extend_from_slice(b"null"),
+                Value::Text(text) => {
+                    writer.write(conversion, text, out).map_err(|_| Error::NotUtf8 { column: column.name.to_string() })?;
+                }
+                // Not asked for.
+                Value::Binary(bytes) => base64::write(bytes, out),
+            }
+            key_values.note(column, start..out.len());
+            Ok(())
+        })?;
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn finish(&self, operation: Operation, table: &Prepared<How>, stamp: &Stamp, record: &mut Record) -> Result<(), Error> {
+        let Record { key, value: out } = record;
+        self.key_values.write_key(table, out, key)?;
+        self.write_tail(operation, &table.head, stamp, out);
+        Ok(())
+    }
+
+    /// Appends `source` and all that follows it.
+    fn write_tail(&self, operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+        out.push(b',');
+        self.source.write(operation, place, stamp, out);
+        source::write_end(operation, stamp, out);
+    }
+}
+
+impl Layout for Debezium {
+    type How = How;
+
+    const KEY_CHANGE_HEADERS: Option<KeyChangeHeaders> =
+        Some(KeyChangeHeaders { new_key: "__debezium.newkey", old_key: "__debezium.oldkey" });
+
+    fn skips(&self, operation: Operation) -> bool {
+        self.skipped.contains(operation)
+    }
+
+    fn has_tombstones(&self) -> bool {
+        self.tombstones
+    }
+
+    fn write_new_row<'a>(
+        &mut self,
+        operation: Operation,
+        table: &Prepared<How>,
+        stamp: &Stamp,
+        values: impl Iterator<Item = Value<'a>>,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        let out = &mut record.value;
+        out.clear();
+        out.extend_from_slice(b"{\"before\":null,\"after\":");
+        self.write_row(table, Columns::All, values, out)?;
+        self.finish(operation, table, stamp, record)
+    }
+
+    fn write_update(
+        &mut self,
+        table: &Prepared<How>,
+        stamp: &Stamp,
+        before: Option<OldRow<'_>>,
+        after: Merged<'_, '_, How>,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        let out = &mut record.value;
+        out.clear();
+        out.extend_from_slice(b"{\"before\":");
+        match before {
+            Some(old) => self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?,
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"after\":");
+        self.write_row(table, Columns::All, after, out)?;
+        self.finish(Operation::Update, table, stamp, record)
+    }
+
+    fn write_delete(&mut self, table: &Prepared<How>, stamp: &Stamp, old: OldRow<'_>, record: &mut Record) -> Result<(), Error> {
+        let out = &mut record.value;
+        out.clear();
+        out.extend_from_slice(b"{\"before\":");
+        self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?;
+        out.extend_from_slice(b",\"after\":null");
+        self.finish(Operation::Delete, table, stamp, record)
+    }
+
+    fn write_truncate(&mut self, table: &Prepared<How>, stamp: &Stamp, value: &mut Vec<u8>) {
+        value.clear();
+        value.extend_from_slice(b"{\"before\":null,\"after\":null");
+        self.write_tail(Operation::Truncate, &table.head, stamp, value);
+    }
+
+    fn write_message(&mut self, stamp: &Stamp, message: &LogicalMessage<'_>, record: &mut Record) {
+        let Record { key, value: out } = record;
+        key.clear();
+        key.extend_from_slice(b"{\"prefix\":");
+        write_string(message.prefix.as_bytes(), key);
+        key.push(b'}');
+
+        out.clear();
+        out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
+        crate::json::number::write_i64(crate::native::envelope::unix_millis(stamp.written_at), out);
+        out.push(b',');
+        self.source.write(Operation::Message, &self.no_table, stamp, out);
+        out.extend_from_slice(b",\"transaction\":null,\"message\":{\"prefix\":");
+        write_string(message.prefix.as_bytes(), out);
+        out.extend_from_slice(b",\"content\":");
+        write_bytes(self.binary, message.content, out);
+        out.extend_from_slice(b"}}");
+    }
+
+    fn transaction_ended(&mut self, end: Lsn) {
+        self.source.last_commit = Some(end);
+    }
+
+    fn give_back_memory(&mut self) {
+        self.values.give_back_memory();
+    }
+}

@@ -1,0 +1,41 @@
+//! The `debezium` format: what Debezium's PostgreSQL connector writes with `schemas.enable=false`, so that its readers need not change.
+//!
+//! ```json
+//! {"before":null,"after":{"id":1,"total":"BOI=","paid_at":"2024-11-21T09:06:40.123456Z"},
+//!  "source":{"version":"3.7.0.Final","connector":"postgresql","name":"shop","ts_ms":1732180000120,"snapshot":"false","db":"shop",
+//!   "sequence":"[\"24023119\",\"24023128\"]","ts_us":1732180000120000,"ts_ns":1732180000120000000,"schema":"public","table":"orders",
+//!   "txId":742,"lsn":24023128,"xmin":null,"origin":null,"origin_lsn":null},
+//!  "transaction":null,"op":"c","ts_ms":1732180000123,"ts_us":1732180000123999,"ts_ns":1732180000123999000}
+//! ```
+//!
+//! The handling modes are [`Options`], with Debezium's names and defaults. What differs from Debezium, and why:
+//!
+//! * What Debezium cannot write, and stops at, is PostgreSQL's text in a string: NaN and infinities of a precise numeric, timestamps out of
+//!   the range of nanoseconds, a timetz whose day ends elsewhere than in UTC. A value never stops a capture.
+//! * Arrays of more than one dimension are arrays of arrays.
+//! * A null stays null where the column has a default; Debezium's JsonConverter puts the default there, unless it is told not to
+//!   (`replace.null.with.default=false`). In a delete's `before`, a column that is NOT NULL and not of the identity has the zero of its type,
+//!   as in Debezium, but not the column's default.
+//! * Rows of a snapshot all have `"snapshot":"true"`: tables are read side by side, so that none of them is known to be the first or the last.
+//!   They have no `txId`.
+//! * A truncate, when it is not skipped, goes to every partition.
+//! * A large value that an update did not touch, in a column whose type has no placeholder in Debezium, is the placeholder as a string.
+//! * A key of columns that Debezium leaves out alone is no key: it would be the same for all rows.
+
+mod conversion;
+mod decimal;
+mod geometry;
+mod jackson;
+mod java_map;
+mod layout;
+mod options;
+mod source;
+mod stand_in;
+mod temporal;
+mod value;
+
+pub(crate) use layout::{Debezium, How};
+pub use options::{
+    BinaryHandling, DecimalHandling, HstoreHandling, IntervalHandling, NoSuchMode, Options, PropertyError, SkippedOperations,
+    TimePrecision, UnavailableValue,
+};

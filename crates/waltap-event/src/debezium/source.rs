@@ -1,0 +1,93 @@
+//! What stands around the rows.
+
+use waltap_pgoutput::{Lsn, PgTime};
+
+use super::jackson::write_string;
+use super::options::Options;
+use crate::json::number::{write_i64, write_u64};
+use crate::native::envelope::{unix_millis, write_or_null};
+use crate::{Operation, Stamp};
+
+/// Writes the `source` of the events of one database.
+#[derive(Clone, Debug)]
+pub(super) struct SourceWriter {
+    /// Up to the value of `ts_ms`.
+    start: Box<[u8]>,
+    /// `db`, and `sequence` up to its first element.
+    database: Box<[u8]>,
+    /// Where the commit of the last transaction ends.
+    pub(super) last_commit: Option<Lsn>,
+}
+
+impl SourceWriter {
+    pub(super) fn new(database: &str, options: &Options) -> Self {
+        let mut start = b"\"source\":{\"version\":".to_vec();
+        write_string(options.version.as_bytes(), &mut start);
+        start.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
+        write_string(options.topic_prefix.as_deref().unwrap_or(database).as_bytes(), &mut start);
+        start.extend_from_slice(b",\"ts_ms\":");
+        let mut db = b",\"db\":".to_vec();
+        write_string(database.as_bytes(), &mut db);
+        db.extend_from_slice(b",\"sequence\":\"[");
+        SourceWriter { start: start.into(), database: db.into(), last_commit: None }
+    }
+
+    /// Appends `source`. `place` is what [`place`] made.
+    pub(super) fn write(&self, operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.start);
+        write_i64(unix_millis(stamp.happened_at), out);
+        out.extend_from_slice(match operation {
+            Operation::Read => b",\"snapshot\":\"true\"",
+            _ => b",\"snapshot\":\"false\"",
+        });
+        out.extend_from_slice(&self.database);
+        match self.last_commit {
+            Some(lsn) => write_quoted_lsn(lsn, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b',');
+        write_quoted_lsn(stamp.lsn, out);
+        out.extend_from_slice(b"]\"");
+        write_finer_times(stamp.happened_at, out);
+        out.extend_from_slice(place);
+        write_or_null(stamp.txid.map(u64::from), out);
+        out.extend_from_slice(b",\"lsn\":");
+        write_u64(stamp.lsn.0, out);
+        out.extend_from_slice(b",\"xmin\":null,\"origin\":null,\"origin_lsn\":null}");
+    }
+}
+
+/// `schema` and `table`, up to the value of `txId`.
+pub(super) fn place(schema: &str, table: &str) -> Box<[u8]> {
+    let mut place = b",\"schema\":".to_vec();
+    write_string(schema.as_bytes(), &mut place);
+    place.extend_from_slice(b",\"table\":");
+    write_string(table.as_bytes(), &mut place);
+    place.extend_from_slice(b",\"txId\":");
+    place.into()
+}
+
+/// In `sequence`, which is JSON in a string.
+fn write_quoted_lsn(lsn: Lsn, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\\\"");
+    write_u64(lsn.0, out);
+    out.extend_from_slice(b"\\\"");
+}
+
+fn write_finer_times(time: PgTime, out: &mut Vec<u8>) {
+    let micros = time.unix_micros();
+    out.extend_from_slice(b",\"ts_us\":");
+    write_i64(micros, out);
+    out.extend_from_slice(b",\"ts_ns\":");
+    write_i64(micros.saturating_mul(1_000), out);
+}
+
+/// Appends what follows `source`, to the end.
+pub(super) fn write_end(operation: Operation, stamp: &Stamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"transaction\":null,\"op\":\"");
+    out.push(operation.letter());
+    out.extend_from_slice(b"\",\"ts_ms\":");
+    write_i64(unix_millis(stamp.written_at), out);
+    write_finer_times(stamp.written_at, out);
+    out.push(b'}');
+}
