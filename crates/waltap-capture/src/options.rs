@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use waltap_event::Format;
 use waltap_postgres::source::Source;
 
 use crate::naming::TopicTemplate;
@@ -31,8 +32,8 @@ pub struct Options {
     pub topic: TopicTemplate,
     /// Record keys other than the replica identity.
     pub keys: Vec<KeyChoice>,
-    /// Whether a delete is followed by a record without a value, so that compaction forgets the key.
-    pub tombstones: bool,
+    /// How an event is written.
+    pub format: Format,
     /// Whether logical messages (`pg_logical_emit_message`) become events. Needs PostgreSQL 14.
     pub messages: bool,
     /// How often the catalog is asked for new databases and tables.

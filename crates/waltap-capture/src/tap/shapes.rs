@@ -1,26 +1,21 @@
 //! Shapes of tables for the encoder, from the two places where they are learned. Both must give the same JSON for the same row.
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Column, Encoder, Format, TableShape, native};
+use waltap_event::{Column, Encoder, TableShape};
 use waltap_pgoutput::{Relation, ReplicaIdentity};
 use waltap_postgres::catalog::{ReplicaIdentity as CatalogIdentity, Table};
 
 use super::{Context, TypeCache};
 use crate::event_error::event_error;
 
-/// The format that the options ask for.
-fn format(context: &Context) -> Format {
-    Format::Native(native::Options { tombstones: context.options().tombstones })
-}
-
-/// The encoder for it.
+/// The encoder for the format that was asked for.
 pub(crate) fn encoder(context: &Context) -> Encoder {
-    Encoder::new(&context.database, &format(context))
+    Encoder::new(&context.database, &context.options().format)
 }
 
 /// A table made ready for it.
 pub(crate) fn prepare(context: &Context, shape: &TableShape) -> Result<waltap_event::Table> {
-    waltap_event::Table::new(shape, &format(context)).map_err(|error| event_error(shape, error))
+    waltap_event::Table::new(shape, &context.options().format).map_err(|error| event_error(shape, error))
 }
 
 /// The shape of a table's rows in a snapshot.

@@ -9,6 +9,7 @@ use waltap_capture::{
     DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, SinkOptions, SnapshotMode, TableSelection, TopicTemplate,
 };
 use waltap_error::{Code, Error, Result};
+use waltap_event::{Format, debezium, flat, native};
 use waltap_postgres::Source;
 
 use super::layer::Origin;
@@ -37,7 +38,6 @@ pub(crate) struct Http {
 impl Configuration {
     /// All that a capture is told to do.
     pub(crate) fn capture(&self) -> Result<Options> {
-        self.choice("format")?;
         let snapshot = match self.choice("snapshot")? {
             "never" => SnapshotMode::Never,
             "only" => SnapshotMode::Only,
@@ -57,7 +57,7 @@ impl Configuration {
             sink: self.sink()?,
             topic: self.topic()?,
             keys: self.keys()?,
-            tombstones: self.switch("tombstones")?,
+            format: self.format()?,
             messages: self.switch("messages")?,
             discovery_interval: self.discovery_interval()?,
             source: self.source()?,
@@ -157,6 +157,34 @@ impl Configuration {
         self.texts("key").iter().map(|text| self.place("key", KeyChoice::parse(text))).collect()
     }
 
+    fn format(&self) -> Result<Format> {
+        let tombstones = self.switch("tombstones")?;
+        let properties = self.texts("debezium");
+        let format = self.choice("format")?;
+        if format != "debezium" && !properties.is_empty() {
+            return Err(Error::configuration(
+                Code::CONFLICTING_OPTIONS,
+                format!("`debezium` is about the format of that name, and the format is {format}"),
+            )
+            .remedy("add --format debezium, or leave out --debezium"));
+        }
+        Ok(match format {
+            "flat" => Format::Flat(flat::Options { tombstones }),
+            "debezium" => {
+                let mut options = debezium::Options::default();
+                // Debezium's own default, unless something was said.
+                if self.entry("tombstones").is_some_and(|entry| entry.origin != Origin::Default) {
+                    options.tombstones = tombstones;
+                }
+                for property in properties {
+                    self.place("debezium", debezium_property(&mut options, property))?;
+                }
+                Format::Debezium(Box::new(options))
+            }
+            _ => Format::Native(native::Options { tombstones }),
+        })
+    }
+
     fn discovery_interval(&self) -> Result<Duration> {
         self.required("discovery-interval", |text| match humantime::parse_duration(text.trim()) {
             Ok(interval) if interval >= DISCOVERY_INTERVAL_MIN => Ok(interval),
@@ -198,6 +226,17 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+fn debezium_property(options: &mut debezium::Options, text: &str) -> Result<()> {
+    let invalid = |message: String| Error::configuration(Code::INVALID_VALUE, message);
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(invalid(format!("`{text}` is not of the form NAME=VALUE")));
+    };
+    options.set(name.trim(), value.trim()).map_err(|error| match error {
+        debezium::PropertyError::Value { source, .. } => invalid(format!("`{text}`: {source}")),
+        error => invalid(format!("`{text}`: {error}")),
+    })
 }
 
 /// Whether a URL or a `key=value` string holds a password.

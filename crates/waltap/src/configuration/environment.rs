@@ -48,7 +48,11 @@ fn setting_of(name: &str) -> Option<&'static Setting> {
 
 /// Lists hold commas of their own; only keys need another mark between them.
 fn texts(setting: &Setting, value: String) -> Vec<String> {
-    if setting.key == "key" { value.split(';').map(|key| key.trim().to_owned()).collect() } else { vec![value] }
+    if matches!(setting.key, "key" | "debezium") {
+        value.split(';').map(|key| key.trim().to_owned()).collect()
+    } else {
+        vec![value]
+    }
 }
 
 fn unknown_variable(name: &str) -> Error {

@@ -88,12 +88,13 @@ fn read_node(layer: &mut Layer, setting: &'static Setting, node: Node, origin: O
             }
         }
         (Shape::Properties, _) => return wrong("a mapping of names to values"),
-        (Shape::List, Node::Mapping(pairs)) if setting.key == "key" => {
+        (Shape::List, Node::Mapping(pairs)) if matches!(setting.key, "key" | "debezium") => {
             let mut texts = Vec::new();
-            for (table, columns) in pairs {
-                match columns.into_scalars() {
-                    Some(columns) => texts.push(format!("{}={}", table.value, columns.join(","))),
-                    None => return wrong("a mapping from each table to a list of its columns"),
+            for (name, values) in pairs {
+                match values.into_scalars() {
+                    Some(values) => texts.push(format!("{}={}", name.value, values.join(","))),
+                    None if setting.key == "key" => return wrong("a mapping from each table to a list of its columns"),
+                    None => return wrong("a mapping of names to values"),
                 }
             }
             layer.set(setting, texts, origin);

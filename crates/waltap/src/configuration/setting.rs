@@ -290,8 +290,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "FORMAT",
         heading: TOPICS,
         default: Some("native"),
-        choices: &[("native", "an envelope with before, after and source; values as people and log searches read them")],
+        choices: &[
+            ("native", "an envelope with before, after and source; values as people and log searches read them"),
+            ("flat", "the row's columns at the top level, beside _op, _ts, _table and others; values as in native"),
+            ("debezium", "what Debezium's PostgreSQL connector writes without schemas; see --debezium"),
+        ],
         help: "How an event is written",
+        ..PLAIN
+    },
+    Setting {
+        key: "debezium",
+        shape: Shape::List,
+        value_name: "NAME=VALUE",
+        heading: TOPICS,
+        help: "A property of Debezium's, for --format debezium; may be repeated",
+        more: "By Debezium's name or the short one: topic.prefix (prefix), decimal.handling.mode (decimal): precise, double, string; \
+               time.precision.mode (time): adaptive, adaptive_time_microseconds, connect, isostring, microseconds, nanoseconds; \
+               binary.handling.mode (binary): bytes, base64, base64-url-safe, hex; interval.handling.mode (interval): numeric, string; \
+               hstore.handling.mode (hstore): json, map; unavailable.value.placeholder (unavailable); tombstones.on.delete (tombstones); \
+               skipped.operations (skip); include.unknown.datatypes (unknown); version. The defaults are Debezium's. In the file: a \
+               mapping of names to values. In the variable: parted by semicolons.\n\
+               Example: --format debezium --debezium decimal=string --debezium skip=none",
         ..PLAIN
     },
     Setting {
@@ -301,6 +320,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         heading: TOPICS,
         default: Some("false"),
         help: "Whether a delete is followed by a record without a value, for compacted topics",
+        more: "--format debezium does it unless it is told not to, as Debezium does",
         ..PLAIN
     },
     Setting {

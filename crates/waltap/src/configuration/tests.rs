@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, FromArgMatches};
 use waltap_capture::{SinkOptions, SnapshotMode};
 use waltap_error::{Code, Result};
+use waltap_event::{Format, debezium, flat, native};
 
 use super::setting::SETTINGS;
 use super::{Configuration, SettingFlags, load_from, scope};
@@ -60,7 +61,7 @@ fn nothing_given_means_the_defaults() {
     assert_eq!(options.snapshot_workers.get(), 2);
     assert_eq!(options.topic.as_str(), waltap_capture::TopicTemplate::DEFAULT);
     assert!(options.databases.matches("any") && options.tables.matches("any", "table"));
-    assert!(!options.tombstones && !options.messages && options.publication.is_none() && options.keys.is_empty());
+    assert!(!options.messages && options.publication.is_none() && options.keys.is_empty());
     let SinkOptions::Kafka(kafka) = options.sink else { panic!("the default sink is Kafka") };
     assert_eq!((kafka.partitions, kafka.replication_factor), (1, -1));
     assert_eq!(kafka.client.brokers(), "kafka:9092");
@@ -94,9 +95,33 @@ fn every_setting_has_a_flag_with_its_help() {
 
 #[test]
 fn switches_stand_alone_or_with_a_value() {
-    assert!(capture(&[], &with(&KAFKA, &["--tombstones"])).unwrap().tombstones);
-    assert!(!capture(&[("WALTAP_TOMBSTONES", "yes")], &with(&KAFKA, &["--tombstones=false"])).unwrap().tombstones);
-    assert!(capture(&[("WALTAP_TOMBSTONES", "yes")], &KAFKA).unwrap().tombstones);
+    let native = |tombstones| Format::Native(native::Options { tombstones });
+    assert_eq!(capture(&[], &KAFKA).unwrap().format, native(false));
+    assert_eq!(capture(&[], &with(&KAFKA, &["--tombstones"])).unwrap().format, native(true));
+    assert_eq!(capture(&[("WALTAP_TOMBSTONES", "yes")], &with(&KAFKA, &["--tombstones=false"])).unwrap().format, native(false));
+    assert_eq!(capture(&[("WALTAP_TOMBSTONES", "yes")], &KAFKA).unwrap().format, native(true));
+    assert_eq!(
+        capture(&[], &with(&KAFKA, &["--format", "flat", "--tombstones"])).unwrap().format,
+        Format::Flat(flat::Options { tombstones: true })
+    );
+    let contradiction = capture(&[], &with(&KAFKA, &["--format", "flat", "--debezium", "decimal=string"])).unwrap_err();
+    assert_eq!(contradiction.code(), Code::CONFLICTING_OPTIONS);
+    let debezium = |change: &dyn Fn(&mut debezium::Options)| {
+        let mut options = debezium::Options::default();
+        change(&mut options);
+        Format::Debezium(Box::new(options))
+    };
+    assert_eq!(capture(&[], &with(&KAFKA, &["--format", "debezium"])).unwrap().format, debezium(&|_| {}));
+    assert_eq!(
+        capture(&[("WALTAP_DEBEZIUM", "decimal=string; skip=none")], &with(&KAFKA, &["--format=debezium", "--tombstones=false"]))
+            .unwrap()
+            .format,
+        debezium(&|options| {
+            options.decimals = debezium::DecimalHandling::String;
+            options.skipped = debezium::SkippedOperations::NONE;
+            options.tombstones = false;
+        })
+    );
 }
 
 #[test]
@@ -105,6 +130,21 @@ fn a_wrong_value_is_named_with_its_place() {
     for (variables, arguments, place) in [
         (vec![], with(&KAFKA, &["--partitions", "0"]), "--partitions: `0` is not"),
         (vec![], with(&KAFKA, &["--snapshot-workers", "65"]), "--snapshot-workers: `65` is not"),
+        (
+            vec![],
+            with(&KAFKA, &["--format", "debezium", "--debezium", "decimal"]),
+            "--debezium: `decimal` is not of the form NAME=VALUE",
+        ),
+        (
+            vec![],
+            with(&KAFKA, &["--format", "debezium", "--debezium", "decimal=exact"]),
+            "--debezium: `decimal=exact`: expected one of precise double string",
+        ),
+        (
+            vec![],
+            with(&KAFKA, &["--format", "debezium", "--debezium", "money=string"]),
+            "--debezium: `money=string`: there is no property",
+        ),
         (vec![], with(&KAFKA, &["--discovery-interval", "soon"]), "--discovery-interval: `soon` is not"),
         (vec![], with(&KAFKA, &["--name", "My Capture"]), "--name: `My Capture` is not"),
         (vec![], with(&KAFKA, &["--table", "a.b.c"]), "--table: the pattern `a.b.c`"),
