@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use waltap_error::Result;
+use waltap_error::{Error, Result};
 
 use crate::board::Board;
 use crate::metrics::Metrics;
@@ -24,6 +24,7 @@ impl Capture {
         let handle = Handle(Arc::new(Watched {
             capture: options.name.clone(),
             source: options.source.to_string(),
+            start_error: Mutex::default(),
             boards: Mutex::default(),
             metrics: Metrics::new(),
         }));
@@ -52,6 +53,8 @@ pub struct Handle(Arc<Watched>);
 struct Watched {
     capture: String,
     source: String,
+    /// Why the capture has not started yet, and what to do about it.
+    start_error: Mutex<Option<(String, Option<String>)>>,
     boards: Mutex<Vec<Arc<Board>>>,
     metrics: Metrics,
 }
@@ -59,6 +62,12 @@ struct Watched {
 impl Handle {
     pub(crate) fn add(&self, board: Arc<Board>) {
         self.0.boards.lock().unwrap_or_else(PoisonError::into_inner).push(board);
+    }
+
+    /// Says why the capture has not started yet; `None` when it has.
+    pub(crate) fn set_start_error(&self, error: Option<&Error>) {
+        let told = error.map(|error| (error.report(), error.remedy_text().map(str::to_owned)));
+        *self.0.start_error.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     pub(crate) fn boards(&self) -> Vec<Arc<Board>> {
@@ -73,11 +82,17 @@ impl Handle {
     pub fn status(&self) -> CaptureStatus {
         let mut taps: Vec<_> = self.boards().iter().map(|board| board.status()).collect();
         taps.sort_by(|a, b| a.database.cmp(&b.database));
+        let (error, remedy) = match &*self.0.start_error.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((error, remedy)) => (Some(error.clone()), remedy.clone()),
+            None => (None, None),
+        };
         CaptureStatus {
             capture: self.0.capture.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             source: self.0.source.clone(),
             ready: self.is_ready(),
+            error,
+            remedy,
             taps,
         }
     }

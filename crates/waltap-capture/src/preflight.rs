@@ -1,15 +1,59 @@
 //! What must be right before a capture starts, and `waltap check`, which says the same and more without starting anything.
 
+mod choice;
+mod sink;
+
+use std::collections::HashSet;
+
 use waltap_error::{Code, Error, Result};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{self, Table, databases, tables};
 use waltap_postgres::preflight::{DatabaseNeeds, Finding, Level, PublicationNeeds, ServerNeeds, check_database, check_server};
 use waltap_postgres::slot::publication_names;
 
-use crate::options::{Options, SinkOptions, SnapshotMode};
+pub use sink::{check_progress, check_sink};
+
+use crate::options::{Options, SnapshotMode};
+use choice::{is_chosen, judge_choice, judge_keys, judge_topics};
+
+/// What was logged already: a start that is tried again and again says it once.
+#[derive(Debug, Default)]
+pub(crate) struct Told(HashSet<String>);
+
+/// A database and all its tables.
+type Contents = (String, Vec<Table>);
+
+/// The databases to capture. What cannot work stops it: a problem becomes the error, with its remedy. Warnings are logged.
+pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) -> Result<Vec<String>> {
+    let (databases, mut findings) = databases_to_capture(options, sql).await?;
+    // Without a stream nothing but a moment's slot is needed, and the server says itself when it has none.
+    let mut needs = ServerNeeds { capture: options.name.clone(), databases, without_tables: Vec::new() };
+    let mut of_server = check_server(sql, &needs).await?;
+    let lacks_room = |finding: &Finding| {
+        finding.level == Level::Problem && matches!(finding.code, Some(Code::REPLICATION_SLOTS | Code::WAL_SENDERS))
+    };
+    let is_short = of_server.iter().any(lacks_room);
+    if is_short || !options.tables.is_everything() {
+        let contents = contents(options, &needs.databases).await?;
+        if is_short {
+            needs.without_tables = without_tables(options, &contents);
+            of_server = check_server(sql, &needs).await?;
+        }
+        findings.extend(judge_choice(options, &contents));
+    }
+    for finding in of_server.into_iter().chain(findings) {
+        if let Some(error) = finding.to_error() {
+            return Err(error);
+        }
+        if finding.level == Level::Warning && told.0.insert(finding.what.clone()) {
+            tracing::warn!(database = finding.database, remedy = finding.remedy, "{}", finding.what);
+        }
+    }
+    Ok(needs.databases)
+}
 
 /// The databases that the choice has. One that is chosen by name must take us; of "all", those that do not are left out with a warning.
-pub(crate) async fn databases_to_capture(options: &Options, sql: &Sql) -> Result<Vec<String>> {
+async fn databases_to_capture(options: &Options, sql: &Sql) -> Result<(Vec<String>, Vec<Finding>)> {
     let all = databases(sql).await?;
     let names: Vec<&str> = all.iter().map(|database| database.name.as_str()).collect();
     let unmatched = options.databases.unmatched(&names);
@@ -20,80 +64,51 @@ pub(crate) async fn databases_to_capture(options: &Options, sql: &Sql) -> Result
         )
         .remedy(format!("there are: {}", names.join(", "))));
     }
-    let mut chosen = Vec::new();
+    let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
     for database in all.into_iter().filter(|database| options.databases.matches(&database.name)) {
-        match database.may_connect {
-            true => chosen.push(database.name),
-            false => tracing::warn!(
-                database = database.name,
-                remedy = format!(
-                    "GRANT CONNECT ON DATABASE {} TO {}",
-                    catalog::quoted_identifier(&database.name),
-                    options.source.user()
-                ),
-                "the role may not connect to a database: it is left out"
-            ),
+        if database.may_connect {
+            chosen.push(database.name);
+            continue;
         }
+        let what = format!("the role may not connect to the database {}: it is left out", database.name);
+        left_out.push(Finding::warning(what).database(&database.name).remedy(format!(
+            "GRANT CONNECT ON DATABASE {} TO {};",
+            catalog::quoted_identifier(&database.name),
+            catalog::quoted_identifier(options.source.user())
+        )));
     }
     if chosen.is_empty() {
         return Err(Error::configuration(Code::NO_DATABASE, format!("{} has no database that may be captured", options.source)));
     }
-    Ok(chosen)
+    Ok((chosen, left_out))
 }
 
-/// Stops what cannot work: a problem of the server's becomes the error, with its remedy. Warnings are logged.
-pub(crate) async fn check_before_start(options: &Options, sql: &Sql, databases: &[String]) -> Result<()> {
-    // Without a stream nothing but a moment's slot is needed, and the server says itself when it has none.
-    let needs = ServerNeeds { capture: options.name.clone(), databases: databases.to_vec() };
-    for finding in check_server(sql, &needs).await? {
-        if let Some(error) = finding.to_error() {
-            return Err(error);
-        }
-        if finding.level == Level::Warning {
-            tracing::warn!(remedy = finding.remedy, "{}", finding.what);
-        }
-    }
-    check_patterns(options, databases).await
-}
-
-/// A pattern that matches no table of any database is a slip of the pen more often than a table to come.
-async fn check_patterns(options: &Options, databases: &[String]) -> Result<()> {
-    let patterns = options.tables.included();
-    if patterns.is_empty() {
-        return Ok(());
-    }
-    let mut all = Vec::new();
+async fn contents(options: &Options, databases: &[String]) -> Result<Vec<Contents>> {
+    let mut contents = Vec::with_capacity(databases.len());
     for database in databases {
-        all.extend(tables(&*options.source.sql(database).await?).await?);
+        contents.push((database.clone(), tables(&*options.source.sql(database).await?).await?));
     }
-    let matches_none = |pattern: &&crate::TablePattern| !all.iter().any(|table| pattern.matches(&table.schema, &table.name));
-    let unmatched: Vec<&str> = patterns.iter().filter(matches_none).map(|pattern| pattern.as_str()).collect();
-    if unmatched.is_empty() {
-        return Ok(());
-    }
-    let mut remedy = String::from("patterns are globs on schema.table, and letters must fit in case");
-    if !all.is_empty() {
-        let names: Vec<String> = all.iter().take(10).map(Table::display_name).collect();
-        remedy.push_str(&format!("; there are, among others: {}", names.join(", ")));
-    }
-    Err(Error::configuration(Code::NO_TABLE, format!("no table of {} matches {}", databases.join(", "), unmatched.join(", ")))
-        .remedy(remedy))
+    Ok(contents)
+}
+
+/// The databases in which nothing is chosen yet. Such a one takes no slot before it has a table.
+fn without_tables(options: &Options, contents: &[Contents]) -> Vec<String> {
+    let is_empty = |tables: &[Table]| !tables.iter().any(|table| is_chosen(options, table));
+    contents.iter().filter(|(_, tables)| is_empty(tables)).map(|(database, _)| database.clone()).collect()
 }
 
 /// Looks at everything that a capture with these options needs of PostgreSQL, and changes nothing.
 pub async fn check_source(options: &Options) -> Result<Vec<Finding>> {
     let source = &options.source;
     let sql = source.sql(source.maintenance_database()).await?;
-    let databases = databases_to_capture(options, &sql).await?;
-    let mut findings = check_server(&sql, &ServerNeeds { capture: options.name.clone(), databases: databases.clone() }).await?;
-    for database in &databases {
-        let sql = source.sql(database).await?;
-        let chosen: Vec<Table> = tables(&sql)
-            .await?
-            .into_iter()
-            .filter(|table| options.tables.matches(&table.schema, &table.name))
-            .filter(|table| table.extension.is_none() || !options.tables.included().is_empty())
-            .collect();
+    let (databases, left_out) = databases_to_capture(options, &sql).await?;
+    let contents = contents(options, &databases).await?;
+    let without_tables = without_tables(options, &contents);
+    let needs = ServerNeeds { capture: options.name.clone(), databases, without_tables };
+    let mut findings = check_server(&sql, &needs).await?;
+    findings.extend(left_out);
+    for (database, tables) in &contents {
+        let chosen: Vec<Table> = tables.iter().filter(|table| is_chosen(options, table)).cloned().collect();
         let publication = match &options.publication {
             Some(name) => PublicationNeeds::User(name.clone()),
             None => PublicationNeeds::Own(publication_names(&options.name)),
@@ -105,16 +120,10 @@ pub async fn check_source(options: &Options) -> Result<Vec<Finding>> {
             publication,
             snapshot: options.snapshot != SnapshotMode::Never,
         };
-        findings.extend(check_database(&sql, &needs).await?);
+        findings.extend(check_database(&*source.sql(database).await?, &needs).await?);
     }
-    check_patterns(options, &databases).await?;
+    findings.extend(judge_choice(options, &contents));
+    findings.extend(judge_keys(options, &contents));
+    findings.extend(judge_topics(options, &contents));
     Ok(findings)
-}
-
-/// As [`check_source`], for Kafka: whether it answers and takes our credentials. Nothing for the stdout sink.
-pub async fn check_sink(options: &Options, patience: std::time::Duration) -> Result<Option<waltap_kafka::ClusterInfo>> {
-    match &options.sink {
-        SinkOptions::Kafka(kafka) => waltap_kafka::probe(&kafka.client, patience).await.map(Some),
-        SinkOptions::Stdout => Ok(None),
-    }
 }

@@ -122,6 +122,11 @@ impl TableSelection {
     pub fn included(&self) -> &[TablePattern] {
         &self.include
     }
+
+    /// Whether every table is wanted.
+    pub fn is_everything(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
 }
 
 /// Which databases of a server are captured.
@@ -177,6 +182,11 @@ impl KeyChoice {
             })
             .collect::<Result<_>>()?;
         Ok(KeyChoice { tables: TablePattern::parse(tables)?, columns })
+    }
+
+    /// The tables that it is meant for.
+    pub fn tables(&self) -> &TablePattern {
+        &self.tables
     }
 
     /// The columns of the key, when the choice is meant for this table.

@@ -13,6 +13,12 @@ pub struct CaptureStatus {
     pub source: String,
     /// Whether every tap streams and Kafka answers.
     pub ready: bool,
+    /// Why the capture has not started yet: code, message and causes.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// What to do about it.
+    #[serde(default)]
+    pub remedy: Option<String>,
     /// The taps, by database.
     pub taps: Vec<TapStatus>,
 }

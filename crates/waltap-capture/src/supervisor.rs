@@ -16,7 +16,7 @@ use crate::board::Board;
 use crate::capture::Handle;
 use crate::naming::TopicClaims;
 use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
-use crate::preflight;
+use crate::preflight::{self, Told};
 use crate::sink::Output;
 use crate::status::TapState;
 use crate::tap::{self, Context, Destination, Ended, KafkaDestination, Shared, stop_asked};
@@ -64,9 +64,11 @@ pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::R
 /// Starts when both sides answer; waits, and says so, while one does not.
 async fn start_patiently(options: &Options, handle: &Handle) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let mut delay = RETRY_MIN;
+    let mut told = Told::default();
     loop {
-        match start(options, handle).await {
+        match start(options, handle, &mut told).await {
             Err(error) if error.kind() == Kind::Transient => {
+                handle.set_start_error(Some(&error));
                 tracing::warn!(
                     code = %error.code(),
                     error = error.report(),
@@ -77,15 +79,17 @@ async fn start_patiently(options: &Options, handle: &Handle) -> Result<(Arc<Shar
                 tokio::time::sleep(delay).await;
                 delay = (delay * 2).min(RETRY_MAX);
             }
-            result => return result,
+            result => {
+                handle.set_start_error(result.as_ref().err());
+                return result;
+            }
         }
     }
 }
 
-async fn start(options: &Options, handle: &Handle) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
+async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let sql = options.source.sql(options.source.maintenance_database()).await?;
-    let wanted = preflight::databases_to_capture(options, &sql).await?;
-    preflight::check_before_start(options, &sql, &wanted).await?;
+    let wanted = preflight::before_start(options, &sql, told).await?;
     let destination = match &options.sink {
         SinkOptions::Stdout => Destination::Output(Output::start()?),
         SinkOptions::Kafka(kafka) => Destination::Kafka(connect_kafka(kafka, wanted.len()).await?),
@@ -214,6 +218,11 @@ impl Supervisor {
                     // Made anew, a database is a new one.
                     if error.code() == Code::NO_DATABASE {
                         self.known.remove(board.database());
+                    } else if !self.taps.is_empty() && !*self.shutdown.borrow() {
+                        tracing::warn!(
+                            database = board.database(),
+                            "the other databases go on; this one is not tried again by itself: restart waltap once it is mended"
+                        );
                     }
                 }
                 self.first_failure.get_or_insert(error);

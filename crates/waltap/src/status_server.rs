@@ -98,11 +98,15 @@ fn reasons(status: &CaptureStatus) -> String {
         .taps
         .iter()
         .filter(|tap| !matches!(tap.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) || tap.error.is_some())
-        .map(|tap| match &tap.error {
-            Some(error) => format!("{}: {}: {error}\n", tap.database, tap.state.as_str()),
-            None => format!("{}: {}\n", tap.database, tap.state.as_str()),
+        .map(|tap| {
+            let restart = if tap.state == TapState::Failed { " (restart waltap once it is mended)" } else { "" };
+            let error = tap.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+            format!("{}: {}{restart}{error}\n", tap.database, tap.state.as_str())
         })
         .collect();
+    if let Some(error) = &status.error {
+        reasons.push_str(&format!("cannot start yet: {error}\n"));
+    }
     if reasons.is_empty() {
         reasons.push_str("starting\n");
     }

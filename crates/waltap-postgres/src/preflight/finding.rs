@@ -41,32 +41,46 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn ok(what: impl Into<String>) -> Self {
+    /// Something that is as it should be.
+    pub fn ok(what: impl Into<String>) -> Self {
         Finding { level: Level::Ok, code: None, database: None, what: what.into(), remedy: None }
     }
 
-    pub(super) fn warning(what: impl Into<String>) -> Self {
+    /// Something that the user should know.
+    pub fn warning(what: impl Into<String>) -> Self {
         Finding { level: Level::Warning, ..Finding::ok(what) }
     }
 
-    pub(super) fn problem(code: Code, what: impl Into<String>) -> Self {
+    /// Something that keeps the capture from running.
+    pub fn problem(code: Code, what: impl Into<String>) -> Self {
         Finding { level: Level::Problem, code: Some(code), ..Finding::ok(what) }
     }
 
+    /// An error that kept the check from going on: it is what was found.
+    pub fn of(error: &Error) -> Self {
+        let report = error.report();
+        // The code is told beside the text, as with every finding.
+        let what = report.strip_prefix(&format!("{}: ", error.code())).unwrap_or(&report);
+        Finding { remedy: error.remedy_text().map(str::to_owned), ..Finding::problem(error.code(), what) }
+    }
+
+    /// Adds the code whose page explains it.
     #[must_use]
-    pub(super) fn code(mut self, code: Code) -> Self {
+    pub fn code(mut self, code: Code) -> Self {
         self.code = Some(code);
         self
     }
 
+    /// Adds what mends it.
     #[must_use]
-    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
+    /// Adds the database that it is about.
     #[must_use]
-    pub(super) fn database(mut self, database: &str) -> Self {
+    pub fn database(mut self, database: &str) -> Self {
         self.database = Some(database.to_owned());
         self
     }

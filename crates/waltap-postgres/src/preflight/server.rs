@@ -8,7 +8,7 @@ use waltap_error::{Code, Result};
 
 use super::finding::Finding;
 use crate::catalog::{Database, Server, databases, quoted_identifier, server};
-use crate::slot::{SlotState, own_slots, slot_name};
+use crate::slot::{SlotState, capture_of, own_slots, slot_name};
 
 /// The oldest server that waltap reads: it brought `publish_via_partition_root` and `wal_status`.
 pub const OLDEST_VERSION: u32 = 130_000;
@@ -18,6 +18,9 @@ const SENDER_TIMEOUT_LOW: Duration = Duration::from_secs(10);
 
 /// Below this a busy database outruns the limit while Kafka has an ordinary outage.
 const SLOT_WAL_KEEP_LOW_BYTES: u64 = 10 << 30;
+
+/// So much log kept by a slot that nobody reads is worth a word to everybody.
+const SLOT_RETAINED_MUCH_BYTES: u64 = 1 << 30;
 
 /// Slots and WAL senders beside those of the taps: a temporary one, under whose snapshot an interrupted snapshot is taken up again.
 const TEMPORARY: u32 = 1;
@@ -29,11 +32,14 @@ pub struct ServerNeeds {
     pub capture: String,
     /// The chosen databases: one tap, so one slot and one WAL sender, each.
     pub databases: Vec<String>,
+    /// Those of them in which no table is chosen yet: no slot is made there before one is.
+    pub without_tables: Vec<String>,
 }
 
 impl ServerNeeds {
     fn slots(&self) -> BTreeSet<String> {
-        self.databases.iter().map(|database| slot_name(&self.capture, database)).collect()
+        let with_tables = self.databases.iter().filter(|database| !self.without_tables.contains(database));
+        with_tables.map(|database| slot_name(&self.capture, database)).collect()
     }
 }
 
@@ -103,7 +109,9 @@ fn free_slots(server: &Server, needs: &ServerNeeds, slots: &[SlotState]) -> Find
     let missing = count(wanted.len() - there) + TEMPORARY;
     let free = server.replication_slots_max.saturating_sub(server.replication_slots_used);
     let what = format!(
-        "{missing} replication slots are needed and {free} of {} are free (max_replication_slots)",
+        "{} needed and {free} of {} free (max_replication_slots): one for each database that has none yet, and a spare one for when a \
+         table joins",
+        counted(missing, "replication slot"),
         server.replication_slots_max
     );
     match free >= missing {
@@ -121,7 +129,8 @@ fn free_senders(server: &Server, needs: &ServerNeeds, slots: &[SlotState]) -> Fi
     let ours = count(slots.iter().filter(|slot| slot.active && wanted.contains(&slot.name)).count());
     let needed = (count(wanted.len()) + TEMPORARY).saturating_sub(ours);
     let free = server.wal_senders_max.saturating_sub(server.wal_senders_used);
-    let what = format!("{needed} WAL senders are needed and {free} of {} are free (max_wal_senders)", server.wal_senders_max);
+    let what =
+        format!("{} needed and {free} of {} free (max_wal_senders)", counted(needed, "WAL sender"), server.wal_senders_max);
     match free >= needed {
         true => Finding::ok(what),
         false => Finding::problem(Code::WAL_SENDERS, what).remedy(format!(
@@ -144,19 +153,18 @@ fn sender_timeout(server: &Server) -> Finding {
 }
 
 fn slot_wal_keep(server: &Server) -> Finding {
-    const GIB: u64 = 1 << 30;
     match server.slot_wal_keep_bytes_max {
         None => Finding::warning(
             "max_slot_wal_keep_size is not set: while the capture is stopped its slot keeps all log, until the disk is full",
         )
         .remedy("ALTER SYSTEM SET max_slot_wal_keep_size = '200GB'; SELECT pg_reload_conf(); -- less than the free disk space"),
         Some(bytes) if bytes < SLOT_WAL_KEEP_LOW_BYTES => Finding::warning(format!(
-            "max_slot_wal_keep_size is {:.1} GiB: a stop longer than it takes to write that much makes the slot invalid",
-            bytes as f64 / GIB as f64
+            "max_slot_wal_keep_size is {}: a stop longer than it takes to write that much makes the slot invalid",
+            size(bytes)
         ))
         .code(Code::SLOT_INVALIDATED)
         .remedy("ALTER SYSTEM SET max_slot_wal_keep_size = '200GB'; SELECT pg_reload_conf(); -- less than the free disk space"),
-        Some(bytes) => Finding::ok(format!("max_slot_wal_keep_size is {} GiB", bytes / GIB)),
+        Some(bytes) => Finding::ok(format!("max_slot_wal_keep_size is {}", size(bytes))),
     }
 }
 
@@ -179,12 +187,13 @@ pub fn judge_databases(server: &Server, needs: &ServerNeeds, databases: &[Databa
     needs.databases.iter().map(|name| judge(name).database(name)).collect()
 }
 
-/// Whether slots of waltap are in the way, of no use any more, or read by nobody while they keep log.
+/// Whether slots of waltap are in the way, of no use any more, or read by nobody while they keep much log.
 pub fn judge_slots(needs: &ServerNeeds, slots: &[SlotState]) -> Vec<Finding> {
-    let wanted = needs.slots();
+    let wanted: BTreeSet<String> = needs.databases.iter().map(|database| slot_name(&needs.capture, database)).collect();
     let judge = |slot: &SlotState| {
         let name = &slot.name;
-        let drop = || format!("waltap slots drop {name}\n-- or: SELECT pg_drop_replication_slot('{name}');");
+        let database = slot.database.as_deref().unwrap_or_default();
+        let capture = capture_of(name, database);
         let retained = slot.retained_bytes.unwrap_or(0);
         let finding = match (&slot.invalidation, slot.active, wanted.contains(name)) {
             (Some(invalidation), _, true) => Finding::problem(
@@ -194,21 +203,29 @@ pub fn judge_slots(needs: &ServerNeeds, slots: &[SlotState]) -> Vec<Finding> {
                     invalidation.reason
                 ),
             )
-            .remedy(drop()),
+            .remedy(format!("{}\n-- then capture again, which begins with a snapshot", drop_command(&needs.capture, database))),
             (Some(invalidation), _, false) => {
-                Finding::warning(format!("the slot {name} is of no use any more ({})", invalidation.reason)).remedy(drop())
+                let finding = Finding::warning(format!("the slot {name} is of no use any more ({})", invalidation.reason));
+                finding.remedy(capture.map_or_else(
+                    || format!("SELECT pg_drop_replication_slot('{name}');"),
+                    |capture| drop_command(capture, database),
+                ))
             }
             (None, true, true) => {
                 let reader = slot.active_pid.map_or_else(String::new, |pid| format!(" (server process {pid})"));
                 Finding::warning(format!("the slot {name} is being read{reader}: this capture is running already"))
                     .code(Code::SLOT_IN_USE)
             }
-            (None, false, true) => Finding::ok(format!("the slot {name} is there and keeps {retained} bytes of log")),
-            (None, false, false) => Finding::warning(format!(
-                "the slot {name} belongs to another capture, nobody reads it, and it keeps {retained} bytes of log"
-            ))
-            .remedy(drop()),
-            (None, true, false) => return None,
+            (None, false, true) => Finding::ok(format!("the slot {name} is there and keeps {} of log", size(retained))),
+            // A capture that is stopped for a while is its owner's matter, until it endangers the disk.
+            (None, false, false) if retained >= SLOT_RETAINED_MUCH_BYTES && capture != Some(&needs.capture) => {
+                let of = capture.map_or_else(|| "somebody else".to_owned(), |capture| format!("the capture {capture}"));
+                Finding::warning(format!(
+                    "the slot {name} of {of} is read by nobody at the moment and keeps {} of log",
+                    size(retained)
+                ))
+            }
+            (None, _, false) => return None,
         };
         Some(match &slot.database {
             Some(database) => finding.database(database),
@@ -218,6 +235,92 @@ pub fn judge_slots(needs: &ServerNeeds, slots: &[SlotState]) -> Vec<Finding> {
     slots.iter().filter_map(judge).collect()
 }
 
+/// The command that gives up a capture in one database.
+fn drop_command(capture: &str, database: &str) -> String {
+    // The pattern of a database is a glob, unless it stands in double quotes.
+    let plain = database.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let quoted = || format!("'\"{}\"'", database.replace('"', "\"\"").replace('\'', "'\\''"));
+    let database = if plain { database.to_owned() } else { quoted() };
+    format!("waltap slots drop --name {capture} --database {database} --source ... --brokers ...")
+}
+
+/// `1 slot is`, `2 slots are`.
+fn counted(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what} is") } else { format!("{count} {what}s are") }
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64 / 1024.0, 0);
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use waltap_pgoutput::Lsn;
+
+    use super::*;
+    use crate::preflight::Level;
+    use crate::slot::Invalidation;
+
+    fn slot(capture: &str, database: &str, retained_bytes: u64) -> SlotState {
+        SlotState {
+            name: slot_name(capture, database),
+            plugin: Some("pgoutput".to_owned()),
+            database: Some(database.to_owned()),
+            temporary: false,
+            active: false,
+            active_pid: None,
+            restart_lsn: Some(Lsn(1)),
+            confirmed_flush_lsn: Some(Lsn(1)),
+            wal_status: None,
+            safe_wal_bytes: None,
+            invalidation: None,
+            retained_bytes: Some(retained_bytes),
+            server_lsn: Lsn(1),
+        }
+    }
+
+    #[test]
+    fn a_stopped_capture_is_mentioned_when_it_endangers_the_disk() {
+        let needs = ServerNeeds { capture: "main".to_owned(), databases: vec!["shop".to_owned()], without_tables: Vec::new() };
+        // Our own, of a database that is not chosen this time; another's that keeps little; another's that keeps much.
+        let slots = [slot("main", "crm", 8 << 30), slot("old", "shop", 56), slot("old", "crm", 3 << 30)];
+        let findings = judge_slots(&needs, &slots);
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        assert!(findings[0].what.contains("capture old") && findings[0].what.contains("3.0 GiB"), "{findings:#?}");
+        assert_eq!(findings[0].remedy, None);
+    }
+
+    #[test]
+    fn a_slot_of_no_use_comes_with_the_command_that_drops_it() {
+        let needs = ServerNeeds { capture: "main".to_owned(), databases: vec!["My shop".to_owned()], without_tables: Vec::new() };
+        let invalidation = Some(Invalidation { reason: "wal_removed".to_owned() });
+        let slots = [
+            SlotState { invalidation: invalidation.clone(), ..slot("main", "My shop", 0) },
+            SlotState { invalidation: invalidation.clone(), ..slot("old", "shop", 0) },
+            SlotState { invalidation, name: "waltaps".to_owned(), ..slot("old", "shop", 0) },
+        ];
+        let findings = judge_slots(&needs, &slots);
+        let remedies: Vec<&str> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
+        assert!(remedies[0].starts_with("waltap slots drop --name main --database '\"My shop\"' --source"), "{remedies:?}");
+        assert_eq!(remedies[1], "waltap slots drop --name old --database shop --source ... --brokers ...");
+        assert_eq!(remedies[2], "SELECT pg_drop_replication_slot('waltaps');");
+        assert_eq!((findings[0].level, findings[1].level), (Level::Problem, Level::Warning));
+    }
+
+    #[test]
+    fn sizes_and_counts_are_for_people() {
+        assert_eq!((size(16 << 20), size(200 << 30)), ("16.0 MiB".to_owned(), "200.0 GiB".to_owned()));
+        assert_eq!((counted(1, "slot"), counted(2, "slot")), ("1 slot is".to_owned(), "2 slots are".to_owned()));
+    }
 }

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use waltap_capture::{Options, check_sink, check_source};
-use waltap_error::{Error, Result};
+use waltap_capture::{Options, check_progress, check_sink, check_source};
+use waltap_error::Result;
 use waltap_postgres::preflight::{Finding, Level};
 
 use super::block_on;
@@ -34,31 +34,15 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode> {
 
 /// Looks at both sides: what one lacks does not hide what the other lacks.
 async fn find(options: &Options) -> Vec<Finding> {
-    let mut findings = check_source(options).await.unwrap_or_else(|error| vec![problem(&error)]);
-    match check_sink(options, KAFKA_TIMEOUT).await {
-        Ok(Some(cluster)) => findings.push(ok(format!("Kafka answers: {} brokers", cluster.brokers))),
-        Ok(None) => findings.push(ok("events go to standard output".to_owned())),
-        Err(error) => findings.push(problem(&error)),
-    }
-    findings
-}
-
-fn ok(what: String) -> Finding {
-    Finding { level: Level::Ok, code: None, database: None, what, remedy: None }
-}
-
-/// An error that kept the check from going on is what it found.
-fn problem(error: &Error) -> Finding {
-    let what = error.report();
-    // The code stands behind the text, as with every finding.
-    let what = what.strip_prefix(&format!("{}: ", error.code())).unwrap_or(&what).to_owned();
-    Finding {
-        level: Level::Problem,
-        code: Some(error.code()),
-        database: None,
-        what,
-        remedy: error.remedy_text().map(str::to_owned),
-    }
+    let source = check_source(options).await;
+    let sink = check_sink(options, KAFKA_TIMEOUT).await;
+    // What both must agree on is asked only when both answer.
+    let progress = match (&source, &sink) {
+        (Ok(_), Ok(_)) => check_progress(options, KAFKA_TIMEOUT).await,
+        _ => Ok(Vec::new()),
+    };
+    let findings = [source, sink, progress].into_iter();
+    findings.flat_map(|findings| findings.unwrap_or_else(|error| vec![Finding::of(&error)])).collect()
 }
 
 fn word(level: Level) -> &'static str {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use waltap_capture::{CaptureStatus, TapStatus};
+use waltap_capture::{CaptureStatus, TapState, TapStatus};
 use waltap_error::{Code, Error, Result};
 
 use crate::command_line::StatusArguments;
@@ -79,6 +79,10 @@ const COLUMNS: &[(&str, Side)] = &[
 fn describe(status: &CaptureStatus) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
     let mut text = format!("capture {} on {} (waltap {}): {ready}\n", status.capture, status.source, status.version);
+    if let Some(error) = &status.error {
+        text.push_str(&format!("\nit cannot start yet: {error}\n"));
+        text.push_str(&fix(status.remedy.as_deref()));
+    }
     if status.taps.is_empty() {
         text.push_str("no database is captured yet\n");
         return text;
@@ -88,9 +92,10 @@ fn describe(status: &CaptureStatus) -> String {
     for tap in &status.taps {
         if let Some(error) = &tap.error {
             text.push_str(&format!("\n{}: {error}\n", tap.database));
-            if let Some(remedy) = &tap.remedy {
-                text.push_str(&format!("  fix: {}\n", remedy.trim_end().replace('\n', "\n       ")));
-            }
+            text.push_str(&fix(tap.remedy.as_deref()));
+        }
+        if tap.state == TapState::Failed {
+            text.push_str("  It is not tried again by itself: restart waltap once it is mended.\n");
         }
         if tap.wal_status.as_deref().is_some_and(|wal_status| wal_status == "unreserved" || wal_status == "lost") {
             text.push_str(&format!(
@@ -102,9 +107,13 @@ fn describe(status: &CaptureStatus) -> String {
     text
 }
 
+fn fix(remedy: Option<&str>) -> String {
+    remedy.map_or_else(String::new, |remedy| format!("  fix: {}\n", remedy.trim_end().replace('\n', "\n       ")))
+}
+
 fn row(tap: &TapStatus) -> Vec<String> {
     let state = match tap.state {
-        waltap_capture::TapState::Snapshot if tap.snapshot_rows_expected > 0 => {
+        TapState::Snapshot if tap.snapshot_rows_expected > 0 => {
             let percent = tap.snapshot_rows.saturating_mul(100) / tap.snapshot_rows_expected;
             // The catalog's estimate may be too low.
             format!("snapshot {}%", percent.min(99))
@@ -131,8 +140,6 @@ fn row(tap: &TapStatus) -> Vec<String> {
 mod tests {
     use std::net::TcpListener;
 
-    use waltap_capture::TapState;
-
     use super::*;
 
     #[test]
@@ -156,6 +163,8 @@ mod tests {
             version: "1".to_owned(),
             source: "postgres://db".to_owned(),
             ready: false,
+            error: None,
+            remedy: None,
             taps: vec![tap],
         };
         let text = describe(&status);
@@ -169,6 +178,31 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn what_keeps_a_capture_from_working_is_told() {
+        let mut status = CaptureStatus {
+            capture: "waltap".to_owned(),
+            version: "1".to_owned(),
+            source: "postgres://db".to_owned(),
+            ready: false,
+            error: Some("WT0020: connecting".to_owned()),
+            remedy: Some("start it".to_owned()),
+            taps: Vec::new(),
+        };
+        assert!(
+            describe(&status)
+                .ends_with("it cannot start yet: WT0020: connecting\n  fix: start it\nno database is captured yet\n")
+        );
+        status.error = None;
+        let error = Some("WT0010: the slot is gone".to_owned());
+        status.taps = vec![TapStatus { database: "shop".to_owned(), state: TapState::Failed, error, ..TapStatus::default() }];
+        assert!(
+            describe(&status).ends_with(
+                "shop: WT0010: the slot is gone\n  It is not tried again by itself: restart waltap once it is mended.\n"
+            )
+        );
     }
 
     #[test]

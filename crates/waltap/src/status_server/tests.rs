@@ -17,6 +17,8 @@ impl Shown for Fake {
             version: "0".to_owned(),
             source: "postgres://db".to_owned(),
             ready: self.ready,
+            error: self.taps.is_empty().then(|| "WT0020: connecting to Kafka at k:9092".to_owned()),
+            remedy: None,
             taps: self.taps.clone(),
         }
     }
@@ -72,14 +74,27 @@ fn a_capture_that_is_not_ready_says_why() {
         tap("hr", TapState::Snapshot, None),
         tap("logs", TapState::Streaming, Some("Kafka does not answer")),
         tap("new", TapState::Starting, None),
+        tap("old", TapState::Failed, Some("WT0010: the slot is gone")),
     ];
     let (_runtime, address) = serve(Fake { ready: false, taps });
     let (status, _, body) = fetch(address, "/readyz");
     assert_eq!(
         (status, body.as_str()),
-        (503, "shop: waiting: WT0001: connecting to db:5432\nlogs: streaming: Kafka does not answer\nnew: starting\n")
+        (
+            503,
+            "shop: waiting: WT0001: connecting to db:5432\nlogs: streaming: Kafka does not answer\nnew: starting\n\
+             old: failed (restart waltap once it is mended): WT0010: the slot is gone\n"
+        )
     );
     assert_eq!(fetch(address, "/healthz").0, 200);
+}
+
+#[test]
+fn a_capture_that_cannot_start_says_why() {
+    let (_runtime, address) = serve(Fake { ready: false, taps: Vec::new() });
+    let (status, _, body) = fetch(address, "/readyz");
+    assert_eq!((status, body.as_str()), (503, "cannot start yet: WT0020: connecting to Kafka at k:9092\n"));
+    assert!(fetch(address, "/status").2.contains("WT0020"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Faults of Kafka.
 
-use waltap_tests::{KafkaOptions, PostgresOptions, Result, ensure, oracle, run};
+use rustix::process::Signal;
+use waltap_tests::{KafkaOptions, PostgresOptions, Result, ensure, oracle, run, wait_until};
 
 use super::{DEADLINE, everything_arrives, fill, shop};
 
@@ -12,7 +13,11 @@ fn a_dead_broker_is_waited_for() -> Result {
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         waltap.wait_log("WT0020", DEADLINE).await?;
         waltap.process().ensure_running()?;
-        ensure!(waltap.get("/readyz").await?.status == 503, "it says that it is ready");
+        let ready = waltap.get("/readyz").await?;
+        ensure!(ready.status == 503 && ready.body.contains("cannot start yet: WT0020"), "{} {}", ready.status, ready.body);
+        let warnings = waltap.log().matches("max_slot_wal_keep_size").count();
+        waltap.wait_log("retry_in=2s", DEADLINE).await?;
+        ensure!(waltap.log().matches("max_slot_wal_keep_size").count() == warnings, "a warning comes with each attempt");
         ensure!(waltap.get("/healthz").await?.status == 200, "it says that it is ill");
 
         kafka.start_again().await?;
@@ -21,6 +26,28 @@ fn a_dead_broker_is_waited_for() -> Result {
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
+    })
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() -> Result {
+    run("signal_twice", async |kit| {
+        let (postgres, mut kafka) = shop(kit, PostgresOptions::default()).await?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        waltap.wait_streaming().await?;
+        kafka.pause()?;
+        postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
+        wait_until("the change waits for Kafka", DEADLINE, async || {
+            let status: serde_json::Value = serde_json::from_str(&waltap.get("/status").await?.body)?;
+            Ok(status["taps"][0]["in_flight_bytes"].as_u64() > Some(0))
+        })
+        .await?;
+        waltap.process().signal(Signal::TERM)?;
+        waltap.wait_log("stopping", DEADLINE).await?;
+        // What is not confirmed stays in the slot, and that is no failure.
+        ensure!(waltap.terminate().await? == 0, "the second signal ended it at once:\n{}", waltap.log());
+        kafka.resume()?;
+        everything_arrives(kit, &postgres, &kafka).await
     })
 }
 

@@ -48,6 +48,58 @@ fn a_slot_that_is_dropped_while_it_is_read() -> Result {
     })
 }
 
+#[test]
+fn an_ordinary_role_begins_anew_after_a_lost_slot() -> Result {
+    run("begin_anew", async |kit| {
+        let (mut postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
+        let crm = postgres.create_database("crm").await?;
+        crm.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 10)").await?;
+        postgres.sql("postgres").await?.run("CREATE ROLE tap LOGIN REPLICATION").await?;
+        for database in ["shop", "crm"] {
+            // As `waltap check` prints them for the owner: the publications are not the role's own.
+            let owner = postgres.sql(database).await?;
+            owner.run("GRANT SELECT ON t TO tap").await?;
+            owner.run("CREATE PUBLICATION waltap_waltap FOR TABLE t WITH (publish_via_partition_root = true)").await?;
+            let inserts = "publish = 'insert, truncate', publish_via_partition_root = true";
+            owner.run(&format!("CREATE PUBLICATION waltap_waltap_inserts WITH ({inserts})")).await?;
+        }
+        let (source, brokers) = (postgres.url("tap"), kafka.brokers());
+        let server = ["--source", source.as_str(), "--brokers", brokers.as_str()];
+        let capture = [&["capture", "--database", "shop,crm"], &server[..]].concat();
+        let mut waltap = kit.waltap(&capture, &[])?;
+        waltap.wait_streaming().await?;
+        postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let sql = postgres.sql("postgres").await?;
+        sql.run("SELECT pg_drop_replication_slot('waltap_waltap_shop')").await?;
+        let check = kit.output(&[&["check", "--database", "shop,crm"], &server[..]].concat(), &[], DEADLINE).await?;
+        ensure!(check.code == 1 && check.stdout.contains("[WT0010]"), "check does not miss the slot:\n{}", check.stdout);
+
+        let without = kit.output(&["slots", "drop", "--yes", "--source", &source], &[], DEADLINE).await?;
+        without.expect(2, &["brokers", "--keep-progress"])?;
+        let drop = [&["slots", "drop", "--yes", "--database", "shop"], &server[..]].concat();
+        let dropped = kit.output(&drop, &[], DEADLINE).await?;
+        dropped.expect(0, &["waltap_waltap of database shop stays", "keep their slots: waltap_waltap_crm"])?;
+        ensure!(dropped.stdout == "dropped 0 slots and 0 publications, forgot 2 records of progress\n", "{}", dropped.stdout);
+
+        // The one database begins anew, the other goes on.
+        postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
+        crm.run("INSERT INTO t VALUES (11)").await?;
+        let mut waltap = kit.waltap(&capture, &[])?;
+        waltap.wait_streaming().await?;
+        postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
+        waltap.terminate().await?;
+        oracle::ensure_equal(&postgres, &kafka.topics(), &["shop", "crm"]).await?;
+        ensure!(kafka.topics().read("shop.public.t").await?.len() == 21, "shop was not read anew");
+        ensure!(kafka.topics().read("crm.public.t").await?.len() == 11, "crm was read anew");
+
+        let all = kit.output(&[&["slots", "drop", "--yes"], &server[..]].concat(), &[], DEADLINE).await?;
+        all.expect(0, &["waltap_waltap of database crm stays"])?;
+        ensure!(sql.number("SELECT count(*) FROM pg_replication_slots").await? == 0, "a slot stays");
+        postgres.stop_fast().await
+    })
+}
+
 /// An active slot cannot be dropped: its reader is thrown out, again and again, until the drop is quicker.
 async fn drop_slot(postgres: &Postgres) -> Result {
     let sql = postgres.sql("postgres").await?;

@@ -1,0 +1,96 @@
+//! Whether the choice of tables, keys and topics fits the tables that are there.
+
+use waltap_error::Code;
+use waltap_postgres::catalog::{ReplicaIdentity, Table};
+use waltap_postgres::preflight::Finding;
+
+use super::Contents;
+use crate::naming::TopicClaims;
+use crate::options::Options;
+use crate::selection::TablePattern;
+
+/// How many tables are named to show what patterns could match.
+const EXAMPLES: usize = 10;
+
+/// Whether a table is captured. Those of an extension have to be named.
+pub(super) fn is_chosen(options: &Options, table: &Table) -> bool {
+    let tables = &options.tables;
+    tables.matches(&table.schema, &table.name) && (table.extension.is_none() || !tables.included().is_empty())
+}
+
+fn chosen<'a>(options: &'a Options, contents: &'a [Contents]) -> impl Iterator<Item = (&'a str, &'a Table)> {
+    let all = contents.iter().flat_map(|(database, tables)| tables.iter().map(move |table| (database.as_str(), table)));
+    all.filter(|(_, table)| is_chosen(options, table))
+}
+
+/// A pattern that matches no table of any database is a slip of the pen more often than a table to come; so is an exclusion of everything.
+pub(super) fn judge_choice(options: &Options, contents: &[Contents]) -> Option<Finding> {
+    let all = || contents.iter().flat_map(|(_, tables)| tables);
+    let databases: Vec<&str> = contents.iter().map(|(database, _)| database.as_str()).collect();
+    let matches_none = |pattern: &&TablePattern| !all().any(|table| pattern.matches(&table.schema, &table.name));
+    let unmatched: Vec<&str> = options.tables.included().iter().filter(matches_none).map(TablePattern::as_str).collect();
+    if !unmatched.is_empty() {
+        let mut remedy = String::from("patterns are globs on schema.table, and letters must fit in case");
+        let names: Vec<String> = all().take(EXAMPLES).map(Table::display_name).collect();
+        if !names.is_empty() {
+            remedy.push_str(&format!("; there are, among others: {}", names.join(", ")));
+        }
+        let what = format!("no table of {} matches {}", databases.join(", "), unmatched.join(", "));
+        return Some(Finding::problem(Code::NO_TABLE, what).remedy(remedy));
+    }
+    if chosen(options, contents).next().is_some() {
+        return None;
+    }
+    let what = match all().next() {
+        Some(_) => "no table is chosen: --exclude-table leaves none of those that are there",
+        None => "no table is there yet: the capture will wait for one",
+    };
+    Some(Finding::warning(what).code(Code::NO_TABLE))
+}
+
+/// Whether the keys of the user's choice are in what every change tells of its table. The capture refuses others.
+pub(super) fn judge_keys(options: &Options, contents: &[Contents]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (database, table) in chosen(options, contents) {
+        let key = options.keys.iter().find_map(|key| key.columns_of(&table.schema, &table.name));
+        findings.extend(key.and_then(|key| judge_key(table, key)).map(|finding| finding.database(database)));
+    }
+    for key in &options.keys {
+        if !chosen(options, contents).any(|(_, table)| key.tables().matches(&table.schema, &table.name)) {
+            let what = format!("the key for {} is meant for no table that is chosen", key.tables().as_str());
+            findings.push(Finding::warning(what).code(Code::KEY_COLUMNS).remedy("correct --key"));
+        }
+    }
+    findings
+}
+
+fn judge_key(table: &Table, key: &[String]) -> Option<Finding> {
+    let name = table.display_name();
+    let is_there = |column: &String| table.published_columns().any(|there| there.name == *column);
+    if let Some(missing) = key.iter().find(|column| !is_there(column)) {
+        let what = format!("the key chosen for {name} names the column {missing}, which it does not have");
+        return Some(Finding::problem(Code::KEY_COLUMNS, what).remedy("correct --key"));
+    }
+    // Of a table without an identity only inserts come, and these hold every column.
+    if table.replica_identity == ReplicaIdentity::Full || table.key.is_empty() {
+        return None;
+    }
+    let outside = key.iter().find(|column| !table.key.contains(column))?;
+    let what =
+        format!("the key chosen for {name} names the column {outside}, which an update or a delete does not tell of the old row");
+    Some(Finding::problem(Code::KEY_COLUMNS, what).remedy(format!(
+        "ALTER TABLE {} REPLICA IDENTITY FULL; -- or choose columns of the replica identity: {}",
+        table.quoted(),
+        table.key.join(", ")
+    )))
+}
+
+/// Whether each table has a topic of its own.
+pub(super) fn judge_topics(options: &Options, contents: &[Contents]) -> Vec<Finding> {
+    let claims = TopicClaims::default();
+    let claim = |(database, table): (&str, &Table)| {
+        let topic = options.topic.topic(database, &table.schema, &table.name)?;
+        claims.claim(&topic, database, &table.schema, &table.name)
+    };
+    chosen(options, contents).filter_map(|table| claim(table).err()).map(|error| Finding::of(&error)).collect()
+}
