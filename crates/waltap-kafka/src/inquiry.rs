@@ -16,6 +16,10 @@ use crate::options::{self, Options};
 /// that take longer to answer than that.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
+/// How long addresses at which nothing listens are tried: all that a name stands for are by then. A broker that is being started takes
+/// longer, but who waits for that asks again anyway.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long to wait before asking again when a request failed at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,6 +43,7 @@ pub(crate) fn left(deadline: Instant) -> Duration {
 pub(crate) struct Inquiry {
     client: BaseProducer<Listener>,
     doing: String,
+    started: Instant,
     deadline: Instant,
 }
 
@@ -46,7 +51,8 @@ impl Inquiry {
     /// `doing` begins every error.
     pub(crate) fn start(options: &Options, doing: impl Into<String>, deadline: Instant) -> Result<Self> {
         let client = BaseProducer::from_config_and_context(&options.inquiry_config(), Listener::default());
-        Ok(Inquiry { client: client.map_err(|error| options::property_error(&error))?, doing: doing.into(), deadline })
+        let client = client.map_err(|error| options::property_error(&error))?;
+        Ok(Inquiry { client, doing: doing.into(), started: Instant::now(), deadline })
     }
 
     /// The brokers and all topics that we may see.
@@ -80,7 +86,8 @@ impl Inquiry {
             return Err(error);
         }
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        if left(self.deadline).is_zero() {
+        let is_refused = self.started.elapsed() >= REFUSED_PATIENCE && self.client.context().is_refused();
+        if is_refused || left(self.deadline).is_zero() {
             return Err(self.timed_out(code));
         }
         std::thread::sleep(PAUSE.min(left(self.deadline)));

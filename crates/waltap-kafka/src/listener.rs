@@ -1,5 +1,6 @@
 //! What librdkafka tells a client that is not a producer of events: log lines, and errors of its connections.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
@@ -18,6 +19,7 @@ use crate::log_bridge::{self, LogBridge};
 pub(crate) struct Listener {
     log: LogBridge,
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    all_down: AtomicBool,
 }
 
 impl Listener {
@@ -27,6 +29,12 @@ impl Listener {
             Some((cause, reason)) if !means_something(code) => classify::client_error(*cause, doing).source(reason.clone()),
             _ => classify::client_error(code, doing),
         }
+    }
+
+    /// Whether nothing listens at any of the brokers' addresses.
+    pub(crate) fn is_refused(&self) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.all_down.load(Ordering::Relaxed) && last.as_ref().is_some_and(|(_, reason)| reason.contains("refused"))
     }
 
     /// The error that no waiting will mend, if the connections had one: refused credentials, or a certificate that is not trusted.
@@ -56,6 +64,9 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            self.all_down.store(true, Ordering::Relaxed);
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down says less than why the last one is.
         if code != RDKafkaErrorCode::AllBrokersDown || last.is_none() {

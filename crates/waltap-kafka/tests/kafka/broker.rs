@@ -3,10 +3,11 @@
 //! It is a child of a shell that ends it, and removes its data, when the standard input closes: when this process ends, however it does.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The one user that the SASL listener knows. It has no rights at all.
 pub(crate) const USER: &str = "nobody";
@@ -90,6 +91,7 @@ fn start() -> Broker {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    [plain, sasl, tls].into_iter().for_each(wait_for_listener);
     let address = |port: u16| format!("127.0.0.1:{port}");
     Broker { plain: address(plain), sasl: address(sasl), tls: address(tls), authority: work.join("authority.pem"), _child: child }
 }
@@ -110,6 +112,15 @@ fn free_ports() -> [u16; 4] {
     // All held at once, so that they differ.
     let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// Waits until something listens: the code under test gives up on an address that refuses.
+fn wait_for_listener(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "Kafka does not listen on port {port}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn run(command: &mut Command) {

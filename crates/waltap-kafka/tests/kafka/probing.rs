@@ -17,8 +17,8 @@ async fn a_cluster_answers_with_its_id_and_brokers() {
 #[tokio::test]
 async fn a_dead_broker_is_transient_and_says_why() {
     let start = Instant::now();
-    let error = probe(&options_with("127.0.0.1:1", &[]), Duration::from_secs(2)).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(10));
+    let error = probe(&options_with("127.0.0.1:1", &[]), Duration::from_secs(20)).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(10), "nobody waits for what refuses");
     assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::BROKERS));
     assert!(error.message().contains("127.0.0.1:1"), "{error}");
     assert!(error.report().contains("refused"), "{}", error.report());
