@@ -85,14 +85,14 @@ impl TypeCatalog {
         self.kind_within(oid, ARRAY_NESTING_MAX)
     }
 
-    /// What a column's type is, from its oid and its modifier. Of domains over domains the outermost gives the modifier.
+    /// What a column's type is, from its oid and its modifier. Of domains over domains the outermost that has a modifier gives it.
     pub fn data_type(&self, mut oid: u32, mut modifier: i32) -> DataType {
-        for depth in 0..DOMAIN_CHAIN_MAX {
+        for _ in 0..DOMAIN_CHAIN_MAX {
             let Some(Entry::Domain { base, modifier: own }) = self.types.get(&oid) else {
                 return DataType { base: self.base_type(oid, ARRAY_NESTING_MAX), modifier };
             };
             oid = *base;
-            if depth == 0 {
+            if modifier == -1 {
                 modifier = *own;
             }
         }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn data_types_are_looked_through_to_their_base_with_the_outermost_modifier() {
+    fn data_types_are_looked_through_to_their_base_with_the_first_modifier() {
         let mut catalog = TypeCatalog::new();
         catalog.insert(TypeDescription { oid: 20_000, typtype: 'd', base: 1700, modifier: 655_366, ..PLAIN });
         catalog.insert(TypeDescription { oid: 20_001, typtype: 'd', base: 20_000, ..PLAIN });
@@ -209,7 +209,7 @@ mod tests {
         let array = |element| BaseType::Array { element: Box::new(element), delimiter: b',' };
         assert_eq!(catalog.data_type(1700, 7), DataType { base: numeric.clone(), modifier: 7 });
         assert_eq!(catalog.data_type(20_000, -1), DataType { base: numeric.clone(), modifier: 655_366 });
-        assert_eq!(catalog.data_type(20_001, -1), DataType::of(numeric.clone()));
+        assert_eq!(catalog.data_type(20_001, -1), DataType { base: numeric.clone(), modifier: 655_366 });
         assert_eq!(catalog.data_type(1231, 7), DataType { base: array(numeric), modifier: 7 });
         assert_eq!(catalog.data_type(20_002, -1), DataType::of(array(BaseType::Other)));
         assert_eq!(catalog.data_type(20_004, -1), DataType::of(array(BaseType::Enum)));

@@ -87,7 +87,7 @@ impl<L: Layout> Composer<L> {
         self.layout.write_delete(table, stamp, old, &mut self.record)?;
         self.record.give(sink)?;
         if self.layout.has_tombstones() {
-            self.record.give_tombstone(sink)?;
+            self.record.give_tombstone(None, sink)?;
         }
         self.give_back_memory();
         Ok(())
@@ -129,15 +129,14 @@ impl<L: Layout> Composer<L> {
 
     fn give_key_change<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
         let (deletion, creation) = (&self.earlier_record, &self.record);
-        let give = |record: &Record, header: Option<(&str, &[u8])>, sink: &mut S| match header {
-            Some((name, value)) => record.give_with(Header { name, value }, sink),
-            None => record.give(sink),
-        };
-        give(deletion, L::KEY_CHANGE_HEADERS.map(|headers| (headers.new_key, creation.key.as_slice())), sink)?;
+        let headers = L::KEY_CHANGE_HEADERS;
+        let new_key = headers.map(|headers| Header { name: headers.new_key, value: &creation.key });
+        let old_key = headers.map(|headers| Header { name: headers.old_key, value: &deletion.key });
+        deletion.give_with(new_key, sink)?;
         if self.layout.has_tombstones() {
-            deletion.give_tombstone(sink)?;
+            deletion.give_tombstone(new_key, sink)?;
         }
-        give(creation, L::KEY_CHANGE_HEADERS.map(|headers| (headers.old_key, deletion.key.as_slice())), sink)
+        creation.give_with(old_key, sink)
     }
 
     fn give_back_memory(&mut self) {

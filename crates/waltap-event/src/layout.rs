@@ -15,8 +15,8 @@ pub(crate) trait Layout {
     /// What of a column must be known to write its values.
     type How;
 
-    /// The names of the headers of the two records that a change of a key becomes: on the deletion the new key, on the creation the old
-    /// one. None: they have no headers.
+    /// The names of the headers of the records that a change of a key becomes: on the deletion and its tombstone the new key, on the
+    /// creation the old one. None: they have no headers.
     const KEY_CHANGE_HEADERS: Option<KeyChangeHeaders>;
 
     /// Whether events of this operation are left out.

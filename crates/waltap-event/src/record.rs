@@ -21,14 +21,19 @@ impl Record {
         sink.record(self.key(), Some(&self.value)).map_err(Failure::Sink)
     }
 
-    pub(crate) fn give_with<S: RecordSink>(&self, header: Header<'_>, sink: &mut S) -> Result<(), Failure<S::Error>> {
-        sink.record_with_header(self.key(), Some(&self.value), header).map_err(Failure::Sink)
+    /// Gives the record with a header, if there is one.
+    pub(crate) fn give_with<S: RecordSink>(&self, header: Option<Header<'_>>, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        give(self.key(), Some(&self.value), header, sink)
     }
 
     /// Gives a record with the key and no value, if there is a key.
-    pub(crate) fn give_tombstone<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
+    pub(crate) fn give_tombstone<S: RecordSink>(
+        &self,
+        header: Option<Header<'_>>,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
         match self.key() {
-            Some(key) => sink.record(Some(key), None).map_err(Failure::Sink),
+            Some(key) => give(Some(key), None, header, sink),
             None => Ok(()),
         }
     }
@@ -37,6 +42,19 @@ impl Record {
         shrink(&mut self.key);
         shrink(&mut self.value);
     }
+}
+
+fn give<S: RecordSink>(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    header: Option<Header<'_>>,
+    sink: &mut S,
+) -> Result<(), Failure<S::Error>> {
+    match header {
+        Some(header) => sink.record_with_header(key, value, header),
+        None => sink.record(key, value),
+    }
+    .map_err(Failure::Sink)
 }
 
 /// Gives back the memory of a buffer that had to hold something large.

@@ -116,7 +116,7 @@ pub(super) fn missing(conversion: &Conversion, not_null: bool) -> Vec<u8> {
         Conversion::DecimalText { scale } => format!("\"0.{}\"", "0".repeat(scale.unsigned_abs() as usize)).into_bytes(),
         Conversion::IsoDate => b"\"1970-01-01Z\"".to_vec(),
         Conversion::IsoTime | Conversion::ZonedTime => b"\"00:00:00Z\"".to_vec(),
-        Conversion::IsoTimestamp { .. } | Conversion::ZonedTimestamp { .. } => b"\"1970-01-01T00:00:00Z\"".to_vec(),
+        Conversion::IsoTimestamp | Conversion::ZonedTimestamp { .. } => b"\"1970-01-01T00:00:00Z\"".to_vec(),
         Conversion::Hstore(HstoreHandling::Json) => b"\"{}\"".to_vec(),
         Conversion::Hstore(HstoreHandling::Map) => b"{}".to_vec(),
         Conversion::Vector { .. } | Conversion::Array { .. } => b"[]".to_vec(),

@@ -12,13 +12,17 @@ pub(super) enum TimeUnit {
     Nanos,
 }
 
-/// What Debezium has for infinite dates: days that its driver's arithmetic overflows to, far outside of what PostgreSQL holds.
-const DATE_INFINITY: Date = Date { year: -5_877_611, month: 6, day: 21 };
+/// What Debezium has for infinite dates: days outside of what PostgreSQL holds.
+const DATE_INFINITY: Date = Date { year: 5_877_611, month: 6, day: 21 };
 const DATE_MINUS_INFINITY: Date = Date { year: -5_877_611, month: 6, day: 22 };
 
-/// The same for timestamps, in microseconds.
-const TIMESTAMP_INFINITY_MICROS: i64 = 9_223_372_036_825_200_000;
-const TIMESTAMP_MINUS_INFINITY_MICROS: i64 = -9_223_372_036_832_400_000;
+/// The same for timestamps, in milliseconds. In finer units they are the ends of the range.
+const TIMESTAMP_INFINITY_MILLIS: i64 = 9_223_372_036_825_200_000;
+const TIMESTAMP_MINUS_INFINITY_MILLIS: i64 = -9_223_372_036_832_400_000;
+
+/// And what they are in ISO 8601.
+const TIMESTAMP_INFINITY_ISO: &[u8] = b"\"+292278994-08-16T23:00:00Z\"";
+const TIMESTAMP_MINUS_INFINITY_ISO: &[u8] = b"\"-292275055-05-16T23:00:00Z\"";
 
 /// Days in a month on the average, as Debezium counts them in an interval.
 const MONTH_DAYS: f64 = 365.25 / 12.0;
@@ -77,10 +81,10 @@ fn in_unit(unit: TimeUnit, micros: i128) -> Option<i64> {
 /// number of microseconds since then, and nanoseconds reach from 1677 to 2262 alone; there Debezium fails or overflows.
 pub(super) fn write_timestamp(unit: TimeUnit, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let number = match (text, unit) {
-        (b"infinity", TimeUnit::Nanos) => i64::MAX,
-        (b"-infinity", TimeUnit::Nanos) => i64::MIN,
-        (b"infinity", _) => in_unit(unit, TIMESTAMP_INFINITY_MICROS.into())?,
-        (b"-infinity", _) => in_unit(unit, TIMESTAMP_MINUS_INFINITY_MICROS.into())?,
+        (b"infinity", TimeUnit::Millis) => TIMESTAMP_INFINITY_MILLIS,
+        (b"-infinity", TimeUnit::Millis) => TIMESTAMP_MINUS_INFINITY_MILLIS,
+        (b"infinity", TimeUnit::Micros | TimeUnit::Nanos) => i64::MAX,
+        (b"-infinity", TimeUnit::Micros | TimeUnit::Nanos) => i64::MIN,
         _ => {
             let (date, time) = date_time::timestamp(text)?;
             in_unit(unit, i128::from(days_since_epoch(date)) * DAY_MICROS + i128::from(time.micros()?))?
@@ -90,24 +94,20 @@ pub(super) fn write_timestamp(unit: TimeUnit, text: &[u8], out: &mut Vec<u8>) ->
     Some(())
 }
 
-/// Appends `"2019-07-09T02:28:57.123456Z"`, with exactly so many digits of a second.
-pub(super) fn write_iso_timestamp(digits: u8, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let infinite = match text {
-        b"infinity" => Some(TIMESTAMP_INFINITY_MICROS),
-        b"-infinity" => Some(TIMESTAMP_MINUS_INFINITY_MICROS),
-        _ => None,
-    };
-    out.push(b'"');
-    if let Some(micros) = infinite {
-        date_time::write_unix_micros(micros, out);
-        // Six digits were written.
-        out.truncate(out.len() - usize::from(6_u8.saturating_sub(digits)) - usize::from(digits == 0));
-    } else {
-        let (date, time) = date_time::timestamp(text)?;
-        let second = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second);
-        write_moment(date, second, time.fraction, digits, out);
+/// Appends `"2019-07-09T02:28:57.1234Z"`, without zeros at the end.
+pub(super) fn write_iso_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    match text {
+        b"infinity" => out.extend_from_slice(TIMESTAMP_INFINITY_ISO),
+        b"-infinity" => out.extend_from_slice(TIMESTAMP_MINUS_INFINITY_ISO),
+        _ => {
+            let (date, time) = date_time::timestamp(text)?;
+            out.push(b'"');
+            write_date(date, out);
+            out.push(b'T');
+            out.extend_from_slice(time.text);
+            out.extend_from_slice(b"Z\"");
+        }
     }
-    out.extend_from_slice(b"Z\"");
     Some(())
 }
 

@@ -83,7 +83,7 @@ impl ValueWriter {
             Conversion::Time(unit) => temporal::write_time(*unit, text, out)?,
             Conversion::IsoTime => temporal::write_iso_time(text, out)?,
             Conversion::Timestamp(unit) => temporal::write_timestamp(*unit, text, out)?,
-            Conversion::IsoTimestamp { digits } => temporal::write_iso_timestamp(*digits, text, out)?,
+            Conversion::IsoTimestamp => temporal::write_iso_timestamp(text, out)?,
             Conversion::ZonedTimestamp { digits } => temporal::write_zoned_timestamp(*digits, text, out)?,
             Conversion::ZonedTime => temporal::write_zoned_time(text, out)?,
             Conversion::Interval(IntervalHandling::Numeric) => temporal::write_interval_micros(&interval::interval(text)?, out),
@@ -164,8 +164,7 @@ fn write_truth(text: &[u8], [yes, no]: [&[u8]; 2], out: &mut Vec<u8>) -> Option<
     Some(())
 }
 
-/// Appends a numeric's digits in a string; what is no number has the names of Debezium's `SpecialValueDecimal`. The digits are plain, without
-/// an exponent, which older Debezium writes for very small numbers.
+/// Appends a numeric's digits in a string; what is no number has the names of Debezium's `SpecialValueDecimal`.
 fn write_decimal_text(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let special: &[u8] = match text {
         b"NaN" => b"NAN",

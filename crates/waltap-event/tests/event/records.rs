@@ -24,6 +24,10 @@ impl Record {
         serde_json::from_str(value).unwrap_or_else(|error| panic!("{error}: {value}"))
     }
 
+    pub(crate) fn is_tombstone(&self) -> bool {
+        matches!(self, Record::One { value: None, .. } | Record::WithHeader { value: None, .. })
+    }
+
     fn value(&self) -> &str {
         match self {
             Record::One { value, .. } | Record::WithHeader { value, .. } => {

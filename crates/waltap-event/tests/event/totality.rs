@@ -184,7 +184,7 @@ proptest! {
         if let Some(old) = old {
             encoder.delete(&table, &stamp(), old, &mut records).unwrap();
         }
-        for record in records.0.iter().filter(|record| !matches!(record, crate::records::Record::One { value: None, .. })) {
+        for record in records.0.iter().filter(|record| !record.is_tombstone()) {
             let json = record.json();
             let key: Json = serde_json::from_str(record.key().unwrap()).unwrap();
             let row = if json["op"] == "d" { &json["before"] } else { &json["after"] };

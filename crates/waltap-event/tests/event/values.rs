@@ -7,8 +7,8 @@ use waltap_pgoutput::Value;
 const FIXTURE: &str = include_str!("../fixtures/values.tsv");
 
 /// The lines of one sort, each with its fields as COPY wrote them.
-fn lines(sort: &str) -> impl Iterator<Item = Vec<String>> {
-    FIXTURE.lines().filter_map(move |line| {
+pub(crate) fn lines(fixture: &'static str, sort: &'static str) -> impl Iterator<Item = Vec<String>> {
+    fixture.lines().filter_map(move |line| {
         let mut fields = line.split('\t').map(unescape);
         (fields.next()? == sort).then(|| fields.collect())
     })
@@ -32,17 +32,17 @@ fn unescape(field: &str) -> String {
     text
 }
 
-fn catalog() -> TypeCatalog {
+pub(crate) fn catalog(fixture: &'static str) -> TypeCatalog {
     let mut catalog = TypeCatalog::new();
-    for line in lines("type") {
-        let [oid, name, typtype, element, base, delimiter, category] = line.as_slice() else { panic!("{line:?}") };
+    for line in lines(fixture, "type") {
+        let [oid, name, typtype, element, base, modifier, delimiter, category] = line.as_slice() else { panic!("{line:?}") };
         catalog.insert(TypeDescription {
             oid: oid.parse().unwrap(),
             name,
             typtype: typtype.parse().unwrap(),
             element: element.parse().unwrap(),
             base: base.parse().unwrap(),
-            modifier: -1,
+            modifier: modifier.parse().unwrap(),
             delimiter: delimiter.parse().unwrap(),
             category: category.parse().unwrap(),
         });
@@ -58,10 +58,10 @@ fn json_of(catalog: &TypeCatalog, oid: u32, text: &[u8]) -> String {
 
 #[test]
 fn values_of_a_server_have_the_json_expected_of_them() {
-    let catalog = catalog();
+    let catalog = catalog(FIXTURE);
     let mut wrong = Vec::new();
     let mut count = 0;
-    for line in lines("value") {
+    for line in lines(FIXTURE, "value") {
         let [oid, name, text, expected] = line.as_slice() else { panic!("{line:?}") };
         let json = json_of(&catalog, oid.parse().unwrap(), text.as_bytes());
         serde_json::from_str::<serde_json::Value>(&json).unwrap_or_else(|error| panic!("{name} {text}: {json}: {error}"));

@@ -1,6 +1,7 @@
 //! The format `debezium`.
 
 mod changes;
+mod oracle;
 mod totality;
 mod values;
 

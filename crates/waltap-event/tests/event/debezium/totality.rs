@@ -7,7 +7,6 @@ use waltap_event::{BaseType, Column, DataType, ExtensionType};
 use waltap_pgoutput::{OldRow, Value, encode};
 
 use super::{STAMP, bench, column, json_of, options, shape};
-use crate::records::Record;
 use crate::totality::text;
 
 const BUILT_IN: [u32; 29] = [
@@ -161,7 +160,7 @@ proptest! {
             prop_assert_eq!(records.0.len(), updates + 2);
         }
         let mut widths = Vec::new();
-        for record in records.0.iter().filter(|record| !matches!(record, Record::One { value: None, .. })) {
+        for record in records.0.iter().filter(|record| !record.is_tombstone()) {
             let json = record.json();
             let key: Json = serde_json::from_str(record.key().unwrap()).unwrap();
             for row in [&json["before"], &json["after"]].into_iter().filter_map(Json::as_object) {

@@ -176,7 +176,7 @@ fn dates_in_each_mode() {
         ("1969-12-31", "-1"),
         ("0044-03-15 BC", "-735160"),
         ("5874897-12-31", "2145042905"),
-        ("infinity", "-2147472692"),
+        ("infinity", "2146033979"),
         ("-infinity", "-2147472691"),
         ("11/04/2016", "\"11/04/2016\""),
     ];
@@ -212,8 +212,8 @@ fn timestamps_in_each_mode() {
         ("2018-06-20 15:13:16.945104", "1529507596945104"),
         ("0001-01-01 00:00:00", "-62135596800000000"),
         ("1969-12-31 23:59:59.999999", "-1"),
-        ("infinity", "9223372036825200000"),
-        ("-infinity", "-9223372036832400000"),
+        ("infinity", "9223372036854775807"),
+        ("-infinity", "-9223372036854775808"),
         // Past what 64 bits hold as microseconds since 1970.
         ("294276-12-31 23:59:59.999999", "\"294276-12-31 23:59:59.999999\""),
     ];
@@ -223,8 +223,8 @@ fn timestamps_in_each_mode() {
         ("2018-06-20 15:13:16.945", "1529507596945"),
         ("1969-12-31 23:59:59.999", "-1"),
         ("294276-12-31 23:59:59", "9224318015999000"),
-        ("infinity", "9223372036825200"),
-        ("-infinity", "-9223372036832400"),
+        ("infinity", "9223372036825200000"),
+        ("-infinity", "-9223372036832400000"),
     ];
     check(&[], &modified(TIMESTAMP, 3), &millis);
     check(&[("time", "adaptive_time_microseconds")], &modified(TIMESTAMP, 3), &millis);
@@ -238,14 +238,14 @@ fn timestamps_in_each_mode() {
     ];
     check(&[("time", "nanoseconds")], &built_in(TIMESTAMP), &nanos);
     let iso = [
-        ("2019-07-09 02:28:57.1234", "\"2019-07-09T02:28:57.123400Z\""),
-        ("0044-03-15 00:00:00 BC", "\"-0043-03-15T00:00:00.000000Z\""),
-        ("infinity", "\"+294247-01-10T04:00:25.200000Z\""),
+        ("2019-07-09 02:28:57.1234", "\"2019-07-09T02:28:57.1234Z\""),
+        ("2019-07-09 02:28:57", "\"2019-07-09T02:28:57Z\""),
+        ("0044-03-15 00:00:00 BC", "\"-0043-03-15T00:00:00Z\""),
+        ("infinity", "\"+292278994-08-16T23:00:00Z\""),
+        ("-infinity", "\"-292275055-05-16T23:00:00Z\""),
     ];
     check(&[("time", "isostring")], &built_in(TIMESTAMP), &iso);
-    let short = [("2019-07-09 02:28:57.12", "\"2019-07-09T02:28:57.12Z\""), ("infinity", "\"+294247-01-10T04:00:25.20Z\"")];
-    check(&[("time", "isostring")], &modified(TIMESTAMP, 2), &short);
-    check(&[("time", "isostring")], &modified(TIMESTAMP, 0), &[("infinity", "\"+294247-01-10T04:00:25Z\"")]);
+    check(&[("time", "isostring")], &modified(TIMESTAMP, 2), &iso);
 }
 
 #[test]
@@ -375,12 +375,17 @@ fn arrays_have_their_elements_forms() {
 
 #[test]
 fn what_debezium_does_not_know_is_left_out_or_the_bytes_of_its_text() {
-    let unknown = [DataType::default(), built_in(TSQUERY), built_in(1790), array(BaseType::Other)];
-    let without_arrays = [MONEY, NAME, INTERVAL, VARBIT, XML, POINT, 1790].map(array_of);
-    for data_type in unknown.into_iter().chain(without_arrays) {
+    for data_type in [DataType::default(), built_in(TSQUERY), built_in(1790)] {
         assert_eq!(text(data_type.clone(), "x", options(&[])), None, "{data_type:?}");
         assert_eq!(text(data_type.clone(), "x", options(&[("unknown", "true")])).unwrap(), "\"eA==\"");
         assert_eq!(text(data_type, "x", options(&[("unknown", "true"), ("binary", "hex")])).unwrap(), "\"78\"");
+    }
+    for element in [BaseType::Other, BaseType::BuiltIn(TSQUERY)] {
+        assert_eq!(text(array(element.clone()), "{x}", options(&[])), None);
+        assert_eq!(text(array(element), "{x,NULL}", options(&[("unknown", "true")])).unwrap(), "[\"eA==\",null]");
+    }
+    for oid in [MONEY, NAME, INTERVAL, VARBIT, XML, POINT, 1790] {
+        assert_eq!(text(array_of(oid), "{x}", options(&[("unknown", "true")])), None, "{oid}");
     }
 }
 
