@@ -19,6 +19,7 @@ pub(crate) fn event_error(shape: &TableShape, error: waltap_event::Error) -> Err
             "ALTER TABLE {table} REPLICA IDENTITY FULL makes the server send every column from then on; or choose key columns that are in \
              the replica identity"
         )),
+        waltap_event::Error::OtherFormat => Error::configuration(Code::INTERNAL, doing),
         _ => Error::data(Code::MALFORMED_MESSAGE, doing),
     }
     .source(error)

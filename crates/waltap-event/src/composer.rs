@@ -132,11 +132,17 @@ impl<L: Layout> Composer<L> {
         let headers = L::KEY_CHANGE_HEADERS;
         let new_key = headers.map(|headers| Header { name: headers.new_key, value: &creation.key });
         let old_key = headers.map(|headers| Header { name: headers.old_key, value: &deletion.key });
-        deletion.give_with(new_key, sink)?;
-        if self.layout.has_tombstones() {
-            deletion.give_tombstone(new_key, sink)?;
+        // Either may be left out alone, as Debezium does.
+        if !self.layout.skips(Operation::Delete) {
+            deletion.give_with(new_key, sink)?;
+            if self.layout.has_tombstones() {
+                deletion.give_tombstone(new_key, sink)?;
+            }
         }
-        creation.give_with(old_key, sink)
+        if !self.layout.skips(Operation::Create) {
+            creation.give_with(old_key, sink)?;
+        }
+        Ok(())
     }
 
     fn give_back_memory(&mut self) {

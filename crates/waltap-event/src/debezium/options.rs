@@ -144,7 +144,7 @@ impl FromStr for UnavailableValue {
 pub struct SkippedOperations {
     /// `c`: new rows.
     pub creates: bool,
-    /// `u`: changed rows, also those whose key has changed.
+    /// `u`: changed rows, and all records of those whose key has changed. `c` and `d` leave out their part of these alone.
     pub updates: bool,
     /// `d`: deleted rows.
     pub deletes: bool,
