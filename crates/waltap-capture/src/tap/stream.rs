@@ -295,6 +295,11 @@ impl Stream {
         Ok(durable)
     }
 
+    /// Whether a transaction has begun, and its commit has not come yet.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// How many events wait for their confirmation.
     pub(crate) fn in_flight(&self) -> u64 {
         self.ledger.in_flight()

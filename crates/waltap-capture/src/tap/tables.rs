@@ -7,7 +7,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::Table;
+use waltap_postgres::catalog::{Table, tables_by_oid};
 
 use super::{Context, TypeCache, prepare, stream_shape};
 use crate::metrics::OpCounters;
@@ -197,7 +197,16 @@ async fn capture(
         let sql: Sql = context.options().source.sql(&context.database).await?;
         types.learn(&sql, &oids).await?;
     }
-    let known = catalog.iter().find(|table| table.oid == relation.id);
+    // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet.
+    let found;
+    let known = match catalog.iter().find(|table| table.oid == relation.id) {
+        Some(known) => Some(known),
+        None => {
+            let sql: Sql = context.options().source.sql(&context.database).await?;
+            found = tables_by_oid(&sql, &[relation.id]).await?;
+            found.first()
+        }
+    };
     let shape = stream_shape(context, relation, known, types)?;
     let prepared = prepare(context, &shape)?;
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;

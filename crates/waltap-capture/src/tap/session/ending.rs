@@ -3,20 +3,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use waltap_error::{Error, Kind, Result};
-use waltap_postgres::replication::ReplicationStream;
+use waltap_postgres::replication::{Filled, ReplicationStream};
 
+use super::super::stop_asked;
 use super::Session;
 use crate::sink::Sink;
 
 /// How long a tap that stops waits for Kafka to confirm what is in flight. What is not confirmed then is sent again by the next run.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a batch, and then the rest of a transaction, is still taken when a stop is asked for: what is cut off is sent again as a whole.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// How long the last record of progress, and then PostgreSQL's goodbye, may take. With the drain, under the ten seconds of a stop.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(1_500);
 
+/// Waits until a stop was asked for, and a moment longer. Cancel safe.
+pub(super) async fn patience_ended(shutdown: &mut watch::Receiver<bool>) {
+    stop_asked(shutdown).await;
+    tokio::time::sleep(TRANSACTION_TIMEOUT).await;
+}
+
 impl Session<'_> {
+    /// Takes the rest of a transaction that has begun, if it comes soon.
+    pub(super) async fn end_transaction(&mut self, wire: &mut ReplicationStream) -> Result<()> {
+        let rest = async {
+            while self.stream.is_in_transaction() && wire.fill().await? == Filled::Data {
+                self.take_batch(wire).await?;
+            }
+            Ok(())
+        };
+        timeout(TRANSACTION_TIMEOUT, rest).await.unwrap_or(Ok(()))
+    }
+
     /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
     pub(super) async fn finish(mut self, wire: ReplicationStream) -> Result<()> {
         self.drain(DRAIN_TIMEOUT).await?;

@@ -13,6 +13,7 @@ use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, ReplicationStream, StartOptions, StatusHandle};
 
+use self::ending::patience_ended;
 use self::rows::{Exporting, ready};
 use super::acknowledger::Acknowledger;
 use super::discovery::Discovery;
@@ -179,13 +180,11 @@ impl Session<'_> {
             tokio::select! {
                 filled = wire.fill() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
-                    // On a stop in the middle of a batch the rest is left: it comes again.
-                    Filled::Data => {
-                        let taken = until_shutdown(shutdown, self.take_batch(wire)).await?;
-                        if taken.is_none() {
-                            return Ok(());
-                        }
-                    }
+                    Filled::Data => tokio::select! {
+                        taken = self.take_batch(wire) => taken?,
+                        // What is left of the batch comes again, with the next run.
+                        () = patience_ended(shutdown) => return Ok(()),
+                    },
                 },
                 () = self.reports.for_stream() => {}
                 look = self.discovery.next() => {
@@ -202,7 +201,7 @@ impl Session<'_> {
                     self.export_unread();
                 }
                 error = self.acknowledger.failed() => return Err(error),
-                () = stop_asked(shutdown) => return Ok(()),
+                () = stop_asked(shutdown) => return self.end_transaction(wire).await,
                 _ = ticks.tick() => {}
             }
             self.settle()?;
