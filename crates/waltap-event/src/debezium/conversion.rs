@@ -48,7 +48,9 @@ pub(super) enum Conversion {
     Interval(IntervalHandling),
     Hstore(HstoreHandling),
     Shape(Shape),
-    PostGis,
+    PostGis {
+        extensions: bool,
+    },
     Vector {
         floats: bool,
     },
@@ -109,7 +111,8 @@ fn of_extension(extension: ExtensionType, options: &Options) -> Conversion {
     match extension {
         ExtensionType::Hstore => Conversion::Hstore(options.hstore),
         ExtensionType::Citext | ExtensionType::Ltree | ExtensionType::Isbn => Conversion::Text,
-        ExtensionType::Geometry | ExtensionType::Geography => Conversion::PostGis,
+        ExtensionType::Geometry => Conversion::PostGis { extensions: true },
+        ExtensionType::Geography => Conversion::PostGis { extensions: false },
         ExtensionType::Vector => Conversion::Vector { floats: false },
         ExtensionType::HalfVector => Conversion::Vector { floats: true },
         ExtensionType::SparseVector => Conversion::SparseVector,

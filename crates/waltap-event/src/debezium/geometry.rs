@@ -26,17 +26,20 @@ const WKB_POLYGON: u32 = 3;
 pub(super) struct Scratch {
     numbers: Vec<f64>,
     bytes: Vec<u8>,
+    /// The places of a sparse vector that are not zero, with their numbers.
+    places: Vec<(u32, f64)>,
 }
 
 impl Scratch {
     pub(super) fn give_back_memory(&mut self) {
-        self.numbers = Vec::new();
-        self.bytes = Vec::new();
+        *self = Scratch::default();
     }
 
     /// The largest that a buffer is.
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity().max(self.numbers.capacity() * size_of::<f64>())
+        let Scratch { numbers, bytes, places } = self;
+        let (numbers, places) = (numbers.capacity() * size_of::<f64>(), places.capacity() * size_of::<(u32, f64)>());
+        bytes.capacity().max(numbers).max(places)
     }
 
     /// Appends a shape. False, and nothing: the text is not that of one.
@@ -98,8 +101,8 @@ impl Scratch {
         true
     }
 
-    /// Appends a geometry of PostGIS from the digits of its EWKB.
-    pub(super) fn write_postgis(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
+    /// Appends a geometry or geography of PostGIS from the digits of its EWKB. Only the first has extensions, and none to name.
+    pub(super) fn write_postgis(&mut self, text: &[u8], has_extensions: bool, out: &mut Vec<u8>) -> bool {
         let (pairs, odd) = text.as_chunks::<2>();
         self.bytes.clear();
         self.bytes.resize(pairs.len(), 0);
@@ -114,9 +117,45 @@ impl Scratch {
             Some(srid) => number::write_i64(i64::from(srid), out),
             None => out.extend_from_slice(b"null"),
         }
-        out.extend_from_slice(b",\"extensions\":null}");
+        out.extend_from_slice(if has_extensions { b",\"extensions\":null}" } else { b"}" });
         true
     }
+
+    /// Appends a sparse vector, `{1:1.5,3:2}/3000`. JsonConverter writes a map whose keys are no strings as pairs. False, and nothing: the
+    /// text is not that of one.
+    pub(super) fn write_sparse_vector(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        self.places.clear();
+        let Some(dimensions) = read_sparse_vector(text, &mut self.places) else { return false };
+        // They are in a Java HashMap, made for so many: its table doubles when it is more than three quarters full.
+        let count = self.places.len() as u32;
+        let table = count.next_power_of_two();
+        let table = if count > table / 4 * 3 || table < 4 { table * 2 } else { table };
+        self.places.sort_by_key(|(place, _)| place & (table - 1));
+        out.extend_from_slice(b"{\"dimensions\":");
+        number::write_u64(u64::from(dimensions), out);
+        out.extend_from_slice(b",\"vector\":[");
+        for (index, (place, number)) in self.places.iter().enumerate() {
+            out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
+            number::write_u64(u64::from(*place), out);
+            out.push(b',');
+            write_f64(*number, out);
+            out.push(b']');
+        }
+        out.extend_from_slice(b"]}");
+        true
+    }
+}
+
+/// A sparse vector's dimensions; its places go to `places`.
+fn read_sparse_vector(text: &[u8], places: &mut Vec<(u32, f64)>) -> Option<u32> {
+    let end = text.iter().rposition(|byte| *byte == b'/')?;
+    let dimensions = parse(text.get(end + 1..)?)?;
+    let inner = text.get(..end)?.strip_prefix(b"{")?.strip_suffix(b"}")?;
+    for part in inner.split(|byte| *byte == b',').filter(|_| !inner.is_empty()) {
+        let colon = part.iter().position(|byte| *byte == b':')?;
+        places.push((parse(part.get(..colon)?)?, parse(part.get(colon + 1..)?)?));
+    }
+    Some(dimensions)
 }
 
 /// The numbers in the text of a shape; its brackets are taken on trust, for only PostgreSQL writes it.
@@ -212,34 +251,5 @@ fn vector(text: &[u8], floats: bool, out: &mut Vec<u8>) -> Option<()> {
         out.push(b'[');
     }
     out.push(b']');
-    Some(())
-}
-
-/// Appends a sparse vector, `{1:1.5,3:2}/3000`. JsonConverter writes a map whose keys are no strings as pairs.
-pub(super) fn write_sparse_vector(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    let written = sparse_vector(text, out).is_some();
-    if !written {
-        out.truncate(start);
-    }
-    written
-}
-
-fn sparse_vector(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let end = text.iter().rposition(|byte| *byte == b'/')?;
-    let dimensions: u32 = parse(text.get(end + 1..)?)?;
-    let inner = text.get(..end)?.strip_prefix(b"{")?.strip_suffix(b"}")?;
-    out.extend_from_slice(b"{\"dimensions\":");
-    number::write_u64(u64::from(dimensions), out);
-    out.extend_from_slice(b",\"vector\":[");
-    for (index, part) in inner.split(|byte| *byte == b',').filter(|_| !inner.is_empty()).enumerate() {
-        let colon = part.iter().position(|byte| *byte == b':')?;
-        out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
-        number::write_u64(parse(part.get(..colon)?)?, out);
-        out.push(b',');
-        write_f64(parse(part.get(colon + 1..)?)?, out);
-        out.push(b']');
-    }
-    out.extend_from_slice(b"]}");
     Some(())
 }

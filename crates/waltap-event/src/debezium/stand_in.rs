@@ -134,8 +134,8 @@ pub(super) fn missing(conversion: &Conversion, not_null: bool) -> Vec<u8> {
         }
         Conversion::Shape(Shape::Polygon) => shape(Shape::Polygon, b"0,0,1,0,0,1"),
         // An empty collection.
-        Conversion::PostGis => {
-            geometry::Scratch::default().write_postgis(b"010700000000000000", &mut out);
+        Conversion::PostGis { extensions } => {
+            geometry::Scratch::default().write_postgis(b"010700000000000000", *extensions, &mut out);
             out
         }
     }

@@ -89,9 +89,9 @@ impl ValueWriter {
             Conversion::Interval(IntervalHandling::Numeric) => temporal::write_interval_micros(&interval::interval(text)?, out),
             Conversion::Interval(IntervalHandling::String) => temporal::write_interval_text(&interval::interval(text)?, out),
             Conversion::Shape(shape) => self.geometry.write_shape(*shape, text, out).then_some(())?,
-            Conversion::PostGis => self.geometry.write_postgis(text, out).then_some(())?,
+            Conversion::PostGis { extensions } => self.geometry.write_postgis(text, *extensions, out).then_some(())?,
             Conversion::Vector { floats } => geometry::write_vector(text, *floats, out).then_some(())?,
-            Conversion::SparseVector => geometry::write_sparse_vector(text, out).then_some(())?,
+            Conversion::SparseVector => self.geometry.write_sparse_vector(text, out).then_some(())?,
         }
         Some(())
     }

@@ -336,14 +336,13 @@ fn shapes() {
 
 #[test]
 fn extensions_shapes_and_vectors() {
-    for kind in [ExtensionType::Geometry, ExtensionType::Geography] {
+    for (kind, extensions) in [(ExtensionType::Geometry, ",\"extensions\":null"), (ExtensionType::Geography, "")] {
+        let located = format!(r#"{{"wkb":"AQEAACBzDAAAHHxhMlXeZUB4eqUsQ1xCwA==","srid":3187{extensions}}}"#);
+        let empty = format!(r#"{{"wkb":"AQcAAAAAAAAA","srid":null{extensions}}}"#);
         let geometries = [
-            (
-                "0101000020730C00001C7C613255DE6540787AA52C435C42C0",
-                r#"{"wkb":"AQEAACBzDAAAHHxhMlXeZUB4eqUsQ1xCwA==","srid":3187,"extensions":null}"#,
-            ),
+            ("0101000020730C00001C7C613255DE6540787AA52C435C42C0", located.as_str()),
+            ("010700000000000000", &empty),
             ("0107000000 00000000", "\"0107000000 00000000\""),
-            ("010700000000000000", r#"{"wkb":"AQcAAAAAAAAA","srid":null,"extensions":null}"#),
             ("0101000020", "\"0101000020\""),
         ];
         check(&[], &extension(kind), &geometries);
@@ -353,9 +352,30 @@ fn extensions_shapes_and_vectors() {
     let sparse = [
         ("{1:1.5,3:2}/3000", r#"{"dimensions":3000,"vector":[[1,1.5],[3,2.0]]}"#),
         ("{}/5", r#"{"dimensions":5,"vector":[]}"#),
+        // SparseDoubleVector.fromLogical of this.
+        ("{1:1.5,3:2,17:4,16:5,40:1}/3000", r#"{"dimensions":3000,"vector":[[16,5.0],[40,1.0],[1,1.5],[17,4.0],[3,2.0]]}"#),
         ("{1:x}/5", "\"{1:x}/5\""),
     ];
     check(&[], &extension(ExtensionType::SparseVector), &sparse);
+}
+
+#[test]
+fn sparse_vectors_have_the_order_of_a_java_map_made_for_so_many() {
+    // What `new HashMap<Short, …>(count)` gave for the keys (number * 37 + 5) % 100.
+    for order in [
+        &[5][..],
+        &[5, 42, 79],
+        &[16, 42, 5, 79],
+        &[16, 42, 90, 5, 53, 79],
+        &[16, 64, 1, 5, 53, 38, 42, 90, 27, 75, 12, 79],
+        &[64, 1, 5, 38, 42, 75, 12, 79, 16, 49, 53, 90, 27],
+    ] {
+        let places: Vec<String> = (0..order.len()).map(|number| format!("{}:1", (number * 37 + 5) % 100)).collect();
+        let value = format!("{{{}}}/100", places.join(","));
+        let expected: Vec<String> = order.iter().map(|place: &u32| format!("[{place},1.0]")).collect();
+        let expected = format!(r#"{{"dimensions":100,"vector":[{}]}}"#, expected.join(","));
+        check(&[], &extension(ExtensionType::SparseVector), &[(&value, &expected)]);
+    }
 }
 
 #[test]
