@@ -14,3 +14,11 @@ pub(crate) fn refused(doing: impl Into<String>, error: tokio_postgres::Error) ->
 pub(crate) fn is_state(error: &tokio_postgres::Error, state: &SqlState) -> bool {
     error.code() == Some(state)
 }
+
+/// What the server said, as a cause: without the words that tokio-postgres puts before it, which say nothing more.
+pub(crate) fn answer(error: tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error.as_db_error() {
+        Some(answer) => Box::new(answer.clone()),
+        None => Box::new(error),
+    }
+}

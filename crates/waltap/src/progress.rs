@@ -17,6 +17,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 const BAR: &str = "{prefix:>20} [{bar:30}] {human_pos} of about {human_len} rows  {rate}/s  {eta} left";
 
+/// Of tables that were never analyzed, nobody knows how many rows to expect.
+const BAR_WITHOUT_END: &str = "{prefix:>20} {spinner} {human_pos} rows  {rate}/s";
+
 /// Shows the snapshots of a capture until the runtime ends.
 pub(crate) fn show(handle: Handle) {
     let on_terminal = std::io::stderr().is_terminal() && !logging::writes_json();
@@ -40,14 +43,18 @@ fn update(bars: &mut BTreeMap<String, ProgressBar>, taps: &[TapStatus]) {
     for tap in taps {
         if tap.state == TapState::Snapshot {
             let bar = bars.entry(tap.database.clone()).or_insert_with(|| {
-                // The template is a constant; should it be wrong, indicatif's own does as well.
-                let style =
-                    ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate);
-                logging::bars().add(ProgressBar::new(0).with_style(style).with_prefix(tap.database.clone()))
+                let style = style(BAR_WITHOUT_END);
+                logging::bars().add(ProgressBar::no_length().with_style(style).with_prefix(tap.database.clone()))
             });
-            // The catalog's estimate may be too low, or missing for a table that was never analyzed.
-            bar.set_length(tap.snapshot_rows_expected.max(tap.snapshot_rows));
+            if tap.snapshot_rows_expected > 0 {
+                if bar.length().is_none() {
+                    bar.set_style(style(BAR));
+                }
+                // The catalog's estimate may be too low.
+                bar.set_length(tap.snapshot_rows_expected.max(tap.snapshot_rows));
+            }
             bar.set_position(tap.snapshot_rows);
+            bar.tick();
         } else if let Some(bar) = bars.remove(&tap.database) {
             bar.finish_and_clear();
             logging::bars().remove(&bar);
@@ -62,6 +69,11 @@ fn update(bars: &mut BTreeMap<String, ProgressBar>, taps: &[TapStatus]) {
     }
 }
 
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants; should one be wrong, indicatif's own does as well.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
+}
+
 /// Rows a second, whole ones.
 fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
     // Writing into the bar's own buffer does not fail.
@@ -73,13 +85,14 @@ async fn log(handle: Handle) {
     loop {
         interval.tick().await;
         for tap in handle.status().taps.iter().filter(|tap| tap.state == TapState::Snapshot) {
+            let expected = (tap.snapshot_rows_expected > 0).then(|| tap.snapshot_rows_expected.max(tap.snapshot_rows));
+            let of = expected.map_or_else(String::new, |expected| format!(" of about {}", HumanCount(expected)));
             tracing::info!(
                 database = tap.database,
                 rows = tap.snapshot_rows,
-                rows_expected = tap.snapshot_rows_expected,
-                "snapshot: {} of about {} rows",
-                HumanCount(tap.snapshot_rows),
-                HumanCount(tap.snapshot_rows_expected.max(tap.snapshot_rows))
+                rows_expected = expected,
+                "snapshot: {}{of} rows",
+                HumanCount(tap.snapshot_rows)
             );
         }
     }
@@ -102,7 +115,10 @@ mod tests {
     #[test]
     fn a_bar_lives_as_long_as_the_snapshot() {
         ProgressStyle::with_template(BAR).unwrap();
+        ProgressStyle::with_template(BAR_WITHOUT_END).unwrap();
         let mut bars = BTreeMap::new();
+        update(&mut bars, &[tap(TapState::Snapshot, 5, 0)]);
+        assert_eq!((bars["shop"].position(), bars["shop"].length()), (5, None));
         update(&mut bars, &[tap(TapState::Snapshot, 5, 10)]);
         assert_eq!((bars["shop"].position(), bars["shop"].length()), (5, Some(10)));
         update(&mut bars, &[tap(TapState::Snapshot, 12, 10)]);

@@ -36,6 +36,8 @@ pub struct DatabaseNeeds<'a> {
 pub async fn check_database(client: &Client, needs: &DatabaseNeeds<'_>) -> Result<Vec<Finding>> {
     let mut findings = judge_tables(needs);
     match &needs.publication {
+        // None is made before there is a table.
+        PublicationNeeds::Own(_) if needs.tables.is_empty() => {}
         PublicationNeeds::Own(names) => findings.extend(own_publications(client, names, needs).await?),
         PublicationNeeds::User(name) => findings.extend(user_publication(client, name, needs).await?),
     }
@@ -172,9 +174,14 @@ async fn own_publications(client: &Client, names: &PublicationNames, needs: &Dat
 async fn user_publication(client: &Client, name: &str, needs: &DatabaseNeeds<'_>) -> Result<Vec<Finding>> {
     let publication = match inspect(client, name, needs.tables).await {
         Ok(publication) => publication,
+        // Nothing would come of it, but the tap of this database cannot run.
+        Err(error) if error.code() == Code::PUBLICATION && needs.tables.is_empty() => {
+            let finding = Finding::warning(error.message()).code(Code::PUBLICATION);
+            return Ok(vec![finding.remedy("leave the database out with --database; or make the publication here too")]);
+        }
         Err(error) if error.code() == Code::PUBLICATION => {
-            let remedy = error.remedy_text().map(str::to_owned);
-            return Ok(vec![Finding { remedy, ..Finding::problem(Code::PUBLICATION, error.message()) }]);
+            let finding = Finding::problem(Code::PUBLICATION, error.message());
+            return Ok(vec![finding.remedy(publication_statement(name, needs.tables))]);
         }
         Err(error) => return Err(error),
     };
@@ -183,6 +190,22 @@ async fn user_publication(client: &Client, name: &str, needs: &DatabaseNeeds<'_>
         findings.push(Finding::ok(format!("the publication {name} publishes all chosen tables")));
     }
     Ok(findings)
+}
+
+/// The statement that makes a publication of the chosen tables, but for those whose UPDATE and DELETE would fail by it.
+fn publication_statement(name: &str, tables: &[Table]) -> String {
+    let (usable, bare): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| table.has_usable_identity());
+    let listed: Vec<String> = usable.iter().map(|table| table.quoted()).collect();
+    let of = if listed.is_empty() { String::new() } else { format!(" FOR TABLE {}", listed.join(", ")) };
+    let mut text = format!("CREATE PUBLICATION {}{of} WITH (publish_via_partition_root = true);", quoted_identifier(name));
+    if !bare.is_empty() {
+        let bare = names(bare.into_iter());
+        text.push_str(&format!(
+            "\n-- left out, since their UPDATE and DELETE would fail without a replica identity: {}",
+            enumerate(&bare)
+        ));
+    }
+    text
 }
 
 fn names<'a>(tables: impl Iterator<Item = &'a Table>) -> Vec<String> {

@@ -252,6 +252,9 @@ fn counted(count: u32, what: &str) -> String {
 /// A number of bytes for people.
 fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
     let (mut value, mut unit) = (bytes as f64 / 1024.0, 0);
     while value >= 1024.0 && unit + 1 < units.len() {
         value /= 1024.0;
@@ -320,6 +323,7 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_are_for_people() {
+        assert_eq!(size(56), "56 B");
         assert_eq!((size(16 << 20), size(200 << 30)), ("16.0 MiB".to_owned(), "200.0 GiB".to_owned()));
         assert_eq!((counted(1, "slot"), counted(2, "slot")), ("1 slot is".to_owned(), "2 slots are".to_owned()));
     }

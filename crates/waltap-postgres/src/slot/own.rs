@@ -10,7 +10,7 @@ use waltap_error::{Code, Error, Result};
 use super::name::NAME_PREFIX;
 use super::state::{SlotState, inspect, read};
 use crate::catalog::quoted_identifier;
-use crate::refusal::{is_state, refused};
+use crate::refusal::{answer, is_state, refused};
 
 /// How often a slot that is still being read is tried again.
 const DROP_RETRY: Duration = Duration::from_millis(200);
@@ -84,7 +84,7 @@ async fn in_use(client: &Client, name: &str, error: tokio_postgres::Error) -> Er
         None => "stop the capture that reads it".to_owned(),
     };
     Error::configuration(Code::SLOT_IN_USE, format!("the replication slot {name} is being read and cannot be dropped"))
-        .source(error)
+        .source(answer(error))
         .remedy(remedy)
 }
 
@@ -96,7 +96,7 @@ pub async fn drop_publication(client: &Client, name: &str) -> Result<()> {
             return refused(format!("dropping the publication {name}"), error);
         }
         Error::configuration(Code::PUBLICATION, format!("the publication {name} belongs to another role"))
-            .source(error)
+            .source(answer(error))
             .remedy(format!("as its owner: {statement};"))
     })
 }

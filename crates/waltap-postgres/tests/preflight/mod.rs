@@ -123,7 +123,8 @@ async fn tables_are_judged_and_nothing_is_changed() {
     // With a publication of the user's own there is nothing that the owner would have to do.
     let findings = database(&sql, "tap", PublicationNeeds::User("mine".to_owned())).await;
     assert_eq!(codes(&findings, Level::Problem), [Code::ROW_SECURITY, Code::PUBLICATION]);
-    cluster.psql("postgres", "CREATE PUBLICATION mine FOR ALL TABLES WITH (publish_via_partition_root = true)");
+    let missing = findings.iter().find(|finding| finding.code == Some(Code::PUBLICATION)).expect("a problem");
+    cluster.psql("postgres", missing.remedy.as_deref().expect("a remedy"));
     let findings = database(&sql, "tap", PublicationNeeds::User("mine".to_owned())).await;
     assert_eq!(codes(&findings, Level::Problem), [Code::ROW_SECURITY]);
 }
