@@ -34,108 +34,102 @@ pub(crate) struct ExportedSnapshot {
     pub(crate) lsn: Lsn,
 }
 
-/// Reads tables and returns when all of their rows are confirmed and progress says so.
-///
-/// Answers the OIDs of tables that were altered or truncated meanwhile, so that their rows cannot be seen any more: they take another
-/// snapshot, and progress keeps them as begun, or as not begun when nothing of them was sent. The session that exported the snapshot must be held until then.
-pub(crate) async fn read(
-    context: &Context,
-    progress: &mut Progress,
-    sink: &Arc<Sink>,
-    reports: &Reports,
-    types: &mut TypeCache,
-    tables: Vec<Table>,
-    snapshot: &ExportedSnapshot,
-) -> Result<Vec<u32>> {
-    let result = read_tables(context, progress, sink, reports, types, tables, snapshot).await;
-    // A record that Kafka refuses stops the producer, and then every worker: the refusal is the cause.
-    result.map_err(|error| reports.check().err().unwrap_or(error))
+/// What reads tables under a snapshot. The session that exported it must be held meanwhile.
+pub(crate) struct Reading<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) sink: &'a Arc<Sink>,
+    pub(crate) reports: &'a Reports,
+    pub(crate) snapshot: &'a ExportedSnapshot,
 }
 
-async fn read_tables(
-    context: &Context,
-    progress: &mut Progress,
-    sink: &Arc<Sink>,
-    reports: &Reports,
-    types: &mut TypeCache,
-    tables: Vec<Table>,
-    snapshot: &ExportedSnapshot,
-) -> Result<Vec<u32>> {
-    let expected = tables.iter().filter_map(|table| table.rows_estimated).sum();
-    {
-        let mut facts = context.board.facts();
-        (facts.snapshot_rows, facts.snapshot_rows_expected) = (0, expected);
+impl Reading<'_> {
+    /// Reads tables and returns when all of their rows are confirmed and progress says so.
+    ///
+    /// Answers the OIDs of tables that were altered or truncated meanwhile, so that their rows cannot be seen any more: they take another
+    /// snapshot, and progress keeps them as begun, or as not begun when nothing of them was sent.
+    pub(crate) async fn read(&self, progress: &mut Progress, types: &mut TypeCache, tables: Vec<Table>) -> Result<Vec<u32>> {
+        let result = self.read_tables(progress, types, tables).await;
+        // A record that Kafka refuses stops the producer, and then every worker: the refusal is the cause.
+        result.map_err(|error| self.reports.check().err().unwrap_or(error))
     }
-    tracing::info!(
-        database = context.database,
-        tables = tables.len(),
-        rows_expected = expected,
-        lsn = %snapshot.lsn,
-        "reading existing rows"
-    );
-    let workers = context.options().snapshot_workers.get();
-    let (chunks, waiting) = mpsc::channel(workers * 2);
-    let waiting = Arc::new(Mutex::new(waiting));
-    let mut tasks = JoinSet::new();
-    for _ in 0..workers.min(tables.len().max(1) * 4) {
-        let worker = worker::Worker {
-            context: context.clone(),
-            snapshot: snapshot.clone(),
-            sink: Arc::clone(sink),
-            reports: reports.clone(),
-            chunks: Arc::clone(&waiting),
-        };
-        tasks.spawn(worker.run());
-    }
-    // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
-    drop(waiting);
-    let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
-    let mut open = OpenTables { reports: reports.clone(), fresh, tables: HashMap::new(), next: 0, changed: Vec::new() };
-    let mut planner = plan::Planner::new(context, types, snapshot).await?;
-    let mut remaining = tables.into_iter();
-    loop {
-        let lot: Vec<Table> = remaining.by_ref().take(TABLES_A_LOT).collect();
-        if lot.is_empty() {
-            break;
+
+    async fn read_tables(&self, progress: &mut Progress, types: &mut TypeCache, tables: Vec<Table>) -> Result<Vec<u32>> {
+        let expected = tables.iter().filter_map(|table| table.rows_estimated).sum();
+        {
+            let mut facts = self.context.board.facts();
+            (facts.snapshot_rows, facts.snapshot_rows_expected) = (0, expected);
         }
-        // A table that is done has new leaves alone to be read, and stays done.
-        let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
-        let records = begun.map(|table| (table.oid, TableRecord::reading(table, snapshot.lsn))).collect();
-        progress.set_tables(records).await?;
-        for planned in planner.plan(lot).await? {
-            let account = open.open(&planned);
-            for chunk in planned.jobs(account) {
-                hand_out(&chunks, chunk, &mut tasks, reports).await?;
-            }
-        }
-        open.settle(progress, snapshot.lsn).await?;
-    }
-    drop(chunks);
-    while !open.tables.is_empty() {
-        reports.check()?;
-        open.settle(progress, snapshot.lsn).await?;
-        if !open.tables.is_empty() {
-            sink.flush().await?;
-            tokio::select! {
-                Some(ended) = tasks.join_next() => worker_result(ended)?,
-                () = reports.for_snapshot() => {}
-            }
-        }
-    }
-    while let Some(ended) = tasks.join_next().await {
-        worker_result(ended)?;
-    }
-    let rows = context.board.facts().snapshot_rows;
-    tracing::info!(database = context.database, rows, "every existing row is confirmed");
-    if !open.changed.is_empty() {
-        let names: Vec<String> = open.changed.iter().map(Table::display_name).collect();
         tracing::info!(
-            database = context.database,
-            tables = names.join(", "),
-            "these tables were altered or truncated after the snapshot was taken: their rows take a new one"
+            database = self.context.database,
+            tables = tables.len(),
+            rows_expected = expected,
+            lsn = %self.snapshot.lsn,
+            "reading existing rows"
         );
+        let workers = self.context.options().snapshot_workers.get();
+        let (chunks, waiting) = mpsc::channel(workers * 2);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut tasks = JoinSet::new();
+        for _ in 0..workers.min(tables.len().max(1) * 4) {
+            let worker = worker::Worker {
+                context: self.context.clone(),
+                snapshot: self.snapshot.clone(),
+                sink: Arc::clone(self.sink),
+                reports: self.reports.clone(),
+                chunks: Arc::clone(&waiting),
+            };
+            tasks.spawn(worker.run());
+        }
+        // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
+        drop(waiting);
+        let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
+        let mut open = OpenTables { reports: self.reports.clone(), fresh, tables: HashMap::new(), next: 0, changed: Vec::new() };
+        let mut planner = plan::Planner::new(self.context, types).await?;
+        let mut remaining = tables.into_iter();
+        loop {
+            let lot: Vec<Table> = remaining.by_ref().take(TABLES_A_LOT).collect();
+            if lot.is_empty() {
+                break;
+            }
+            // A table that is done has new leaves alone to be read, and stays done.
+            let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
+            let records = begun.map(|table| (table.oid, TableRecord::reading(table, self.snapshot.lsn))).collect();
+            progress.set_tables(records).await?;
+            for planned in planner.plan(lot).await? {
+                let account = open.open(&planned);
+                for chunk in planned.jobs(account) {
+                    hand_out(&chunks, chunk, &mut tasks, self.reports).await?;
+                }
+            }
+            open.settle(progress, self.snapshot.lsn).await?;
+        }
+        drop(chunks);
+        while !open.tables.is_empty() {
+            self.reports.check()?;
+            open.settle(progress, self.snapshot.lsn).await?;
+            if !open.tables.is_empty() {
+                self.sink.flush().await?;
+                tokio::select! {
+                    Some(ended) = tasks.join_next() => worker_result(ended)?,
+                    () = self.reports.for_snapshot() => {}
+                }
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            worker_result(ended)?;
+        }
+        let rows = self.context.board.facts().snapshot_rows;
+        tracing::info!(database = self.context.database, rows, "every existing row is confirmed");
+        if !open.changed.is_empty() {
+            let names: Vec<String> = open.changed.iter().map(Table::display_name).collect();
+            tracing::info!(
+                database = self.context.database,
+                tables = names.join(", "),
+                "these tables were altered or truncated after the snapshot was taken: their rows take a new one"
+            );
+        }
+        Ok(open.changed.iter().map(|table| table.oid).collect())
     }
-    Ok(open.changed.iter().map(|table| table.oid).collect())
 }
 
 /// Gives a chunk to the next free worker; a worker that failed, or a record that Kafka refused, ends the snapshot.

@@ -9,7 +9,6 @@ use waltap_postgres::catalog::Table;
 use waltap_postgres::connect::Sql;
 use waltap_postgres::copy::{Chunk, measure, plan_chunks};
 
-use super::ExportedSnapshot;
 use super::worker::Job;
 use crate::sink::{TableCount, Topic};
 use crate::tap::{Context, TypeCache, snapshot_shape};
@@ -50,7 +49,7 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) async fn new(context: &'a Context, types: &'a mut TypeCache, _snapshot: &ExportedSnapshot) -> Result<Self> {
+    pub(crate) async fn new(context: &'a Context, types: &'a mut TypeCache) -> Result<Self> {
         let sql = context.options().source.sql(&context.database).await?;
         Ok(Planner { context, types, sql })
     }

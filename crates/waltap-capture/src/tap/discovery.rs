@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Kind, Result};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Fingerprint, Identity, Table, fingerprint, tables};
+use waltap_postgres::preflight::identity_statements;
 use waltap_postgres::publication::{Reconciled, inspect, reconcile};
 use waltap_postgres::slot::{self, publication_names};
 
@@ -46,7 +47,7 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
     // Before the tables, so that what changes in between is noticed at the next comparison.
     let fingerprint = fingerprint(sql).await?;
     let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
-    if let Some(name) = &context.options().publication {
+    if let Some(name) = context.options().publication.as_ref().filter(|_| !wanted.is_empty()) {
         let found = inspect(sql, name, &wanted).await?;
         for warning in &found.warnings {
             tracing::warn!(database = context.database, publication = name, "{warning}");
@@ -56,7 +57,10 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
         return Ok(Look { tables: published.collect(), publications, unpublished: Vec::new(), fingerprint });
     }
     let names = publication_names(&context.name);
-    let publications = names.both().map(str::to_owned).to_vec();
+    let publications = match &context.options().publication {
+        Some(name) => vec![name.clone()],
+        None => names.both().map(str::to_owned).to_vec(),
+    };
     if wanted.is_empty() {
         // Publications that are there stay as they are: what they publish is filtered on our side too.
         return Ok(Look { tables: Arc::from(wanted), publications, unpublished: Vec::new(), fingerprint });
@@ -100,7 +104,7 @@ fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
     let Some(remedy) = &reconciled.remedy else { return Ok(()) };
     Err(Error::configuration(
         Code::PUBLICATION,
-        format!("the role may not publish {} of the chosen tables of database {}", reconciled.problems.len(), context.database),
+        format!("the role may not publish all of the chosen tables of database {}", context.database),
     )
     .remedy(match context.is_temporary() {
         // Its own publications are named after the process: nobody can make them beforehand.
@@ -118,8 +122,7 @@ fn warn_of_missing_identities(context: &Context, tables: &[Table], known: &[Tabl
         return;
     }
     let names: Vec<String> = missing.iter().map(|table| table.display_name()).collect();
-    let statements: Vec<String> =
-        missing.iter().map(|table| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", table.quoted())).collect();
+    let statements: Vec<String> = missing.iter().flat_map(|table| identity_statements(table)).collect();
     tracing::warn!(
         database = context.database,
         tables = names.join(", "),

@@ -8,7 +8,6 @@ mod leaves;
 mod opening;
 mod session;
 mod shapes;
-mod slot_plan;
 mod stream;
 mod tables;
 mod types;

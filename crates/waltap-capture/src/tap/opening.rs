@@ -13,9 +13,9 @@ use super::Context;
 use super::discovery::{Expectation, Look, look};
 use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
-use super::slot_plan::{SlotPlan, plan};
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, SlotRecord};
+use crate::slot_plan::{SlotPlan, plan};
 use crate::snapshot::ExportedSnapshot;
 
 /// How long the end of the session before may take to let go of the slot, and how often it is tried.

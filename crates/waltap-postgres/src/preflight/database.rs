@@ -97,7 +97,7 @@ fn without_identity(needs: &DatabaseNeeds<'_>) -> Option<Finding> {
 }
 
 /// The statements that give a table, or the leaves of it that need one, a replica identity.
-fn identity_statements(table: &Table) -> Vec<String> {
+pub fn identity_statements(table: &Table) -> Vec<String> {
     use crate::catalog::{Identity, ReplicaIdentity};
     let usable = |setting: ReplicaIdentity, key: &[String]| match setting {
         ReplicaIdentity::Full => true,

@@ -24,7 +24,7 @@ use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
 use crate::progress::Progress;
 use crate::sink::Reports;
-use crate::snapshot;
+use crate::snapshot::Reading;
 use crate::status::TapState;
 
 /// How often the board is brought up to date when nothing happens.
@@ -83,7 +83,8 @@ async fn read_once(context: &Context) -> Result<Ended> {
     let sink = Arc::new(context.open_sink(reports.clone())?);
     let mut types = TypeCache::default();
     loop {
-        let changed = snapshot::read(context, &mut progress, &sink, &reports, &mut types, held.tables, &held.snapshot).await?;
+        let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &held.snapshot };
+        let changed = reading.read(&mut progress, &mut types, held.tables).await?;
         if changed.is_empty() {
             return Ok(Ended::SnapshotDone);
         }
@@ -101,8 +102,8 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         Rows::Later(held) => Some(held),
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
-            let read = snapshot::read(context, &mut progress, &sink, &reports, &mut types, tables, &snapshot);
-            if until_shutdown(shutdown, read).await?.is_none() {
+            let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
+            if until_shutdown(shutdown, reading.read(&mut progress, &mut types, tables)).await?.is_none() {
                 return Ok(Ended::Asked);
             }
             None

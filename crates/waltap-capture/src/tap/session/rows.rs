@@ -16,7 +16,7 @@ use super::super::leaves::note_leaves;
 use super::super::opening::unread;
 use super::Session;
 use crate::progress::{TableRecord, TableState};
-use crate::snapshot::{self, ExportedSnapshot};
+use crate::snapshot::{ExportedSnapshot, Reading};
 use crate::status::TapState;
 
 /// A snapshot on its way, in a task of its own.
@@ -150,7 +150,8 @@ impl Session<'_> {
         }
         self.context.board.set_state(TapState::Snapshot);
         let sink = Arc::clone(&self.stream.sink);
-        snapshot::read(self.context, &mut self.progress, &sink, &self.reports, &mut self.types, tables, snapshot).await?;
+        let reading = Reading { context: self.context, sink: &sink, reports: &self.reports, snapshot };
+        reading.read(&mut self.progress, &mut self.types, tables).await?;
         self.refresh_tables();
         Ok(())
     }
