@@ -13,11 +13,11 @@ use crate::{Error, Failure, Kind, Operation, RecordSink, Stamp, TableShape};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// waltap's own: see [`native`](crate::native).
+    /// waltap's own: see [`native`].
     Native(native::Options),
-    /// The columns at the top level: see [`flat`](crate::flat).
+    /// The columns at the top level: see [`flat`].
     Flat(flat::Options),
-    /// What Debezium's connector writes: see [`debezium`](crate::debezium).
+    /// What Debezium's connector writes: see [`debezium`].
     Debezium(Box<debezium::Options>),
 }
 
