@@ -56,14 +56,13 @@ impl<L: Layout> Composer<L> {
         if let Some(old) = &old {
             check_count(table, old.tuple())?;
         }
-        if self.layout.skips(Operation::Update) {
-            return Ok(());
-        }
         let merged = Merged::new(table, old, new);
         if let Some(old) = old.filter(|old| key_changed(table, old, new)) {
             self.layout.write_delete(table, stamp, old, &mut self.earlier_record)?;
             self.layout.write_new_row(Operation::Create, table, stamp, merged, &mut self.record)?;
             self.give_key_change(sink)?;
+        } else if self.layout.skips(Operation::Update) {
+            return Ok(());
         } else {
             self.layout.write_update(table, stamp, old, merged, &mut self.record)?;
             self.record.give(sink)?;

@@ -1,6 +1,5 @@
 //! A table made ready for an encoder.
 
-use crate::json::string;
 use crate::{Error, TableShape};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
@@ -35,13 +34,21 @@ pub(crate) struct KeyColumn {
 
 impl<How> Prepared<How> {
     /// Makes a table ready. `prepare` gives the name that a column has in rows, and how its values are written; none where the format has
-    /// no values of it, which are then not in the key either. The error is a key column that the table does not have.
+    /// no values of it, which are then not in the key either. `write_name` writes a name as a string in quotes. The error is a key column
+    /// that the table does not have.
     pub(crate) fn new<'s>(
         shape: &'s TableShape,
         head: Box<[u8]>,
         prepare: impl Fn(&'s crate::Column) -> (std::borrow::Cow<'s, str>, How),
         is_written: impl Fn(&How) -> bool,
+        write_name: impl Fn(&[u8], &mut Vec<u8>),
     ) -> Result<Self, Error> {
+        let field = |mark: &[u8], name: &str| {
+            let mut field = mark.to_vec();
+            write_name(name.as_bytes(), &mut field);
+            field.push(b':');
+            field.into()
+        };
         let mut columns: Box<[Column<How>]> = shape
             .columns
             .iter()
@@ -70,11 +77,4 @@ impl<How> Prepared<How> {
         }
         Ok(Prepared { head, columns, key: key.into() })
     }
-}
-
-fn field(mark: &[u8], name: &str) -> Box<[u8]> {
-    let mut field = mark.to_vec();
-    string::write(name.as_bytes(), &mut field);
-    field.push(b':');
-    field.into()
 }

@@ -66,6 +66,7 @@ impl Debezium {
             source::place(&shape.schema, &shape.table),
             |column| (column.name.as_str().into(), how(column)),
             |how| how.conversion != Conversion::Omitted,
+            write_string,
         )
     }
 
@@ -193,6 +194,10 @@ impl Layout for Debezium {
     }
 
     fn write_message(&mut self, stamp: &Stamp, message: &LogicalMessage<'_>, record: &mut Record) {
+        // To Debezium a message outside of transactions is a commit of its own, also amid the rows of another transaction.
+        if stamp.txid.is_none() {
+            self.source.last_commit = Some(stamp.lsn);
+        }
         let Record { key, value: out } = record;
         key.clear();
         key.extend_from_slice(b"{\"prefix\":");

@@ -144,7 +144,7 @@ impl FromStr for UnavailableValue {
 pub struct SkippedOperations {
     /// `c`: new rows.
     pub creates: bool,
-    /// `u`: changed rows, and all records of those whose key has changed. `c` and `d` leave out their part of these alone.
+    /// `u`: changed rows. Those whose key has changed are a deleted and a new one, each left out with its own letter.
     pub updates: bool,
     /// `d`: deleted rows.
     pub deletes: bool,

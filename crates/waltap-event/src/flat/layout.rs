@@ -36,7 +36,7 @@ impl Flat {
     /// Makes a table ready.
     pub(crate) fn prepare(shape: &TableShape) -> Result<Prepared<Kind>, Error> {
         let place = head::place(&shape.database, Some((&shape.schema, &shape.table)));
-        Prepared::new(shape, place, |column| (head::column_name(&column.name), column.kind.clone()), |_| true)
+        Prepared::new(shape, place, |column| (head::column_name(&column.name), column.kind.clone()), |_| true, string::write)
     }
 
     fn write<'a>(

@@ -35,7 +35,7 @@ impl Native {
     /// Makes a table ready.
     pub(crate) fn prepare(shape: &TableShape) -> Result<Prepared<Kind>, Error> {
         let source = envelope::source(&shape.database, Some((&shape.schema, &shape.table)));
-        Prepared::new(shape, source, |column| (column.name.as_str().into(), column.kind.clone()), |_| true)
+        Prepared::new(shape, source, |column| (column.name.as_str().into(), column.kind.clone()), |_| true, string::write)
     }
 
     fn write_row<'a>(

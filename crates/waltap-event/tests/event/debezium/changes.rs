@@ -1,6 +1,6 @@
 //! What each change becomes.
 
-use waltap_event::{Column, DataType, Error, Failure, Table};
+use waltap_event::{Column, DataType, Error, Failure, Stamp, Table};
 use waltap_pgoutput::Value::{Null, Unchanged};
 use waltap_pgoutput::{LogicalMessage, Lsn};
 
@@ -122,8 +122,8 @@ fn operations_are_skipped() {
         // A row that is too short is an error whether or not it would be sent.
         assert!(encoder.update(&table, &STAMP, None, tuple(&[text("1")]), &mut records).is_err());
     }
-    // Of a change of the key, each part goes with its operation, and all of it with the update.
-    for (skipped, expected) in [("t", "d-c"), ("u", ""), ("c", "d-"), ("d", "c"), ("c,d", "")] {
+    // Of a change of the key, each part goes with its operation.
+    for (skipped, expected) in [("t", "d-c"), ("u", "d-c"), ("c", "d-"), ("d", "c"), ("u,d", "c"), ("c,d", "")] {
         let (table, mut encoder, mut records) = bench(&shape(customers(), &["id"]), options(&[("skip", skipped)]));
         let new = tuple(&[text("2"), text("A"), Null]);
         encoder.update(&table, &STAMP, Some(key_form(&[text("1"), Null, Null])), new, &mut records).unwrap();
@@ -149,6 +149,28 @@ fn the_sequence_names_where_the_last_transaction_ended() {
     encoder.transaction_ended(Lsn(24_023_119));
     encoder.insert(&table, &STAMP, tuple(&[text("1"), text("A"), Null]), &mut records).unwrap();
     assert_eq!(records.0[0].json()["source"]["sequence"], r#"["24023119","24023128"]"#);
+}
+
+#[test]
+fn to_the_sequence_a_message_outside_of_transactions_is_a_transaction() {
+    let (table, mut encoder, mut records) = bench(&shape(customers(), &["id"]), options(&[]));
+    encoder.transaction_ended(Lsn(7));
+    let message = LogicalMessage { transactional: false, lsn: Lsn(9), prefix: "foo", content: b"bar" };
+    encoder.message(&Stamp { txid: None, lsn: Lsn(9), ..STAMP }, &message, &mut records).unwrap();
+    encoder.insert(&table, &STAMP, tuple(&[text("1"), text("A"), Null]), &mut records).unwrap();
+    assert_eq!(records.0[0].json()["source"]["sequence"], r#"["9","9"]"#);
+    assert_eq!(records.0[1].json()["source"]["sequence"], r#"["9","24023128"]"#);
+}
+
+#[test]
+fn names_of_columns_are_spelled_as_strings_are() {
+    let id = Column { identity: true, ..column("i\u{1f}😀", built_in(23)) };
+    let (table, mut encoder, mut records) = bench(&shape(vec![id], &["i\u{1f}😀"]), options(&[]));
+    encoder.insert(&table, &STAMP, tuple(&[text("1")]), &mut records).unwrap();
+    let Record::One { key: Some(key), value: Some(value) } = &records.0[0] else { panic!("{records:?}") };
+    let row = r#"{"i\u001F\uD83D\uDE00":1}"#;
+    assert_eq!(key, row);
+    assert!(value.contains(&format!("\"after\":{row}")), "{value}");
 }
 
 #[test]
