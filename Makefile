@@ -21,6 +21,11 @@ test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 1
 	@scripts/install-postgres.sh 13 14 15 16 17 18
 	cargo test --locked -p waltap-tests --test e2e -- values:: --include-ignored
 
+.PHONY: parity
+parity: ready ## What `--format debezium` writes against a running Debezium: every type, every mode, snapshot and stream
+	@scripts/install-debezium.sh
+	cargo test --locked -p waltap-tests --test parity -- --ignored --nocapture
+
 .PHONY: build
 build: ready-build ## The release binary, in target/release/waltap
 	cargo build --locked --release -p waltap
