@@ -51,7 +51,7 @@ fn waltap_writes_what_debezium_writes() -> Result {
         shop.run(types::SETUP).await?;
         types::create(&shop, &samples).await?;
         shop.run(shapes::SETUP).await?;
-        shop.run("CREATE PUBLICATION debezium FOR ALL TABLES").await?;
+        shop.run("CREATE PUBLICATION debezium FOR ALL TABLES WITH (publish_via_partition_root = true)").await?;
 
         let mut debezium = Debezium::start(kit, postgres.port())?;
         let mut captures = Vec::new();
@@ -85,9 +85,10 @@ fn waltap_writes_what_debezium_writes() -> Result {
             let (equal, explained) = (outcome.equal, outcome.records_with(|mismatch| explained::explain(mismatch).is_some()));
             writeln!(
                 report,
-                "{:<9} {:>6} records of Debezium ({read} of the snapshot, {streamed} of the stream): {equal} equal, {explained} explained, {} not",
+                "{:<9} {:>5} records of Debezium ({read} of the snapshot, {streamed} of the stream), {:>5} of waltap: {equal} equal, {explained} explained, {} not",
                 mode.name,
                 read + streamed,
+                ours.count(Phase::Snapshot) + ours.count(Phase::Stream),
                 outcome.records_with(|_| true) - explained,
             )?;
             mismatches.extend(outcome.mismatches);

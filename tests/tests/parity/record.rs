@@ -60,6 +60,9 @@ const TAKEN_APART: [&str; 4] = ["before", "after", "source", "message"];
 /// Debezium's headers that name the connector and its task.
 const CONTEXT_HEADERS: &str = "headers.__debezium.context.";
 
+/// The table of which only Debezium has keys, so that they tell no records apart.
+const KEYLESS_TABLE: &str = ".identity_nothing";
+
 /// Why a part is not compared; None where it is.
 pub(super) fn set_aside(record: &Record, part: &str) -> Option<&'static str> {
     match (record.id.phase, part) {
@@ -127,7 +130,10 @@ pub(super) fn records(lines: &str, side: Side) -> Result<Records> {
         let operation = operation.to_owned();
         let phase = if operation == "r" { Phase::Snapshot } else { Phase::Stream };
         // Its members sorted: their order is a part to compare, not what a record is told by.
-        let key = serde_json::from_str::<serde_json::Value>(line.key.get())?.to_string();
+        let key = match line.topic.ends_with(KEYLESS_TABLE) {
+            true => String::new(),
+            false => serde_json::from_str::<serde_json::Value>(line.key.get())?.to_string(),
+        };
         let kind = (phase, line.topic.clone(), operation.clone(), key.clone());
         let count = counts.entry(kind).or_default();
         let id = Id { phase, topic: line.topic, operation, key, number: *count };

@@ -27,6 +27,13 @@ pub(super) const SETUP: &str = r#"
     CREATE TABLE emptied (id int PRIMARY KEY);
     CREATE TABLE emptied_too (id int PRIMARY KEY, emptied int REFERENCES emptied);
     CREATE TABLE only_key (id int PRIMARY KEY);
+    CREATE TABLE parted (id int, place text, v text, PRIMARY KEY (id, place)) PARTITION BY LIST (place);
+    CREATE TABLE parted_north PARTITION OF parted FOR VALUES IN ('north');
+    CREATE TABLE parted_south (v text, place text NOT NULL, id int NOT NULL, PRIMARY KEY (id, place));
+    ALTER TABLE parted ATTACH PARTITION parted_south FOR VALUES IN ('south');
+    CREATE TABLE ancestor (id int PRIMARY KEY, v text);
+    CREATE TABLE heir (more int, PRIMARY KEY (id)) INHERITS (ancestor);
+    CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY);
     CREATE SCHEMA "Other";
     CREATE TABLE "Other".things (id int PRIMARY KEY, v text);
 
@@ -125,6 +132,14 @@ const CHANGES: &[&str] = &[
     "UPDATE only_key SET id = 2",
     "DELETE FROM only_key",
     "INSERT INTO \"Other\".things VALUES (2, 'v')",
+    "INSERT INTO parted VALUES (1, 'north', 'n'), (2, 'south', 's')",
+    "UPDATE parted SET v = 'changed'",
+    "UPDATE parted SET place = 'south' WHERE id = 1",
+    "UPDATE parted SET id = 3 WHERE id = 2",
+    "DELETE FROM parted",
+    "INSERT INTO ancestor VALUES (1, 'v'); INSERT INTO heir VALUES (2, 'v', 3)",
+    "UPDATE ancestor SET v = 'changed'",
+    "DELETE FROM ancestor",
     "INSERT INTO emptied VALUES (1); INSERT INTO emptied_too VALUES (1, 1)",
     "TRUNCATE emptied CASCADE",
     "INSERT INTO emptied VALUES (2); TRUNCATE emptied, emptied_too, only_key RESTART IDENTITY; INSERT INTO emptied VALUES (3)",
