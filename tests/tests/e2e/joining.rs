@@ -193,7 +193,7 @@ fn a_second_waltap_waits_while_the_first_reads() -> Result {
         let lock = postgres.sql("shop").await?;
         lock.run("BEGIN; LOCK TABLE late IN ACCESS EXCLUSIVE MODE").await?;
         kafka.resume()?;
-        // The server forgets who streams, as it does when a connection is cut: the first is still at work.
+        // The second is kept out by the first one's claim, before it looks at the slot or reads anything.
         let mut second = kit.capture(&postgres, &kafka, &flags)?;
         second.wait_log("another waltap works with the slot", DEADLINE).await?;
         lock.run("COMMIT").await?;
