@@ -7,7 +7,7 @@ use waltap_event::Format;
 use waltap_postgres::source::Source;
 
 use crate::naming::TopicTemplate;
-use crate::selection::{DatabaseSelection, KeyChoice, TableSelection};
+use crate::selection::{ColumnSelection, DatabaseSelection, KeyChoice, TableSelection};
 
 /// One capture: a source server, a choice of databases and tables, a sink.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub databases: DatabaseSelection,
     /// Which tables of each database. None named: every user table.
     pub tables: TableSelection,
+    /// Which columns of each table, and which of them masked. None named: every column as it is.
+    pub columns: ColumnSelection,
     /// A publication that the user made, to be read as it is instead of waltap's own.
     pub publication: Option<String>,
     /// What becomes of the rows that are there before the stream starts.

@@ -65,6 +65,7 @@ codes! {
     32 INVALID_VALUE "A value is not valid";
     33 CONFLICTING_OPTIONS "Two options contradict each other";
     34 KEY_COLUMNS "A record key names columns that the table does not have";
+    35 NO_COLUMN "A chosen column is not there";
     40 MALFORMED_MESSAGE "A replication message is malformed";
     41 TEXT_ENCODING "A value is not valid UTF-8";
     42 SERVER_VERSION "This version of PostgreSQL is not supported";

@@ -30,6 +30,7 @@ mod sink;
 mod stamp;
 mod table;
 mod text;
+mod treatment;
 
 pub use catalog::{TypeCatalog, TypeDescription};
 pub use data_type::{BaseType, DataType, ExtensionType};
@@ -40,3 +41,4 @@ pub use operation::Operation;
 pub use shape::{Column, TableShape};
 pub use sink::{Header, RecordSink};
 pub use stamp::Stamp;
+pub use treatment::{Mask, Salt, Treatment};

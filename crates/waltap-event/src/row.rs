@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use waltap_pgoutput::{OldRow, Tuple, Value, ValueIter};
 
-use crate::Error;
 use crate::table::{Column, Prepared};
+use crate::treatment::Digest;
+use crate::{Error, Treatment};
 
 /// Which columns of a row are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,20 +60,24 @@ impl KeyValues {
     }
 }
 
-/// Walks the columns of a table and the values of a row together.
+/// Walks the columns of a table and the values of a row together: those that are written, as they are written.
 ///
 /// Refuses a row that is not as wide as its table.
 pub(crate) fn each_column<'a, How>(
     table: &Prepared<How>,
     mut values: impl Iterator<Item = Value<'a>>,
-    mut write: impl FnMut(usize, &Column<How>, Value<'a>) -> Result<(), Error>,
+    mut write: impl FnMut(usize, &Column<How>, Value<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let expected = table.columns.len();
     for (index, column) in table.columns.iter().enumerate() {
         let Some(value) = values.next() else {
             return Err(Error::ColumnCount { expected, found: index });
         };
-        write(index, column, value)?;
+        match &column.treatment {
+            Treatment::Keep => write(index, column, value)?,
+            Treatment::Omit => {}
+            Treatment::Mask(mask) => write(index, column, mask.apply(value, &mut Digest::default()))?,
+        }
     }
     match values.count() {
         0 => Ok(()),

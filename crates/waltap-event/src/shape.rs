@@ -1,6 +1,9 @@
 //! What is known of a table when its rows are written.
 
-use crate::{DataType, Kind};
+use crate::{BaseType, DataType, Kind, Mask, Treatment};
+
+/// The oid of the type text (`pg_type.dat`).
+const TEXT_OID: u32 = 25;
 
 /// A table as its rows arrive: the columns are those of the Relation message, or of the COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +33,27 @@ pub struct Column {
     pub data_type: DataType,
     /// Whether it is declared NOT NULL.
     pub not_null: bool,
+    /// What becomes of its values.
+    pub treatment: Treatment,
 }
 
 impl Column {
     /// A column that may be null and is not part of the identity, of which no more is known than how its text is read.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Column { name: name.into(), kind, identity: false, data_type: DataType::default(), not_null: false }
+        Column {
+            name: name.into(),
+            kind,
+            identity: false,
+            data_type: DataType::default(),
+            not_null: false,
+            treatment: Treatment::Keep,
+        }
+    }
+
+    /// The column with a mask over its values, which makes it one of text.
+    #[must_use]
+    pub fn masked(self, mask: Mask) -> Self {
+        let data_type = DataType::of(BaseType::BuiltIn(TEXT_OID));
+        Column { kind: Kind::Text, data_type, treatment: Treatment::Mask(mask), ..self }
     }
 }

@@ -1,6 +1,6 @@
 //! A table made ready for an encoder.
 
-use crate::{Error, TableShape};
+use crate::{Error, TableShape, Treatment};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
 /// column's values.
@@ -21,6 +21,7 @@ pub(crate) struct Column<How> {
     pub(crate) field: Box<[u8]>,
     pub(crate) how: How,
     pub(crate) identity: bool,
+    pub(crate) treatment: Treatment,
     /// Its place in the key.
     pub(crate) key_place: Option<usize>,
 }
@@ -59,6 +60,7 @@ impl<How> Prepared<How> {
                     field: field(b"", &row_name),
                     how,
                     identity: column.identity,
+                    treatment: column.treatment.clone(),
                     key_place: None,
                 }
             })
@@ -69,7 +71,7 @@ impl<How> Prepared<How> {
                 return Err(Error::UnknownKeyColumn { column: name.clone() });
             };
             // A column named twice is in the key once.
-            if column.key_place.is_none() && is_written(&column.how) {
+            if column.key_place.is_none() && column.treatment != Treatment::Omit && is_written(&column.how) {
                 column.key_place = Some(key.len());
                 let mark: &[u8] = if key.is_empty() { b"{" } else { b"," };
                 key.push(KeyColumn { name: name.as_str().into(), field: field(mark, name) });

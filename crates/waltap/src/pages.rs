@@ -49,6 +49,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0032"
     "WT0033"
     "WT0034"
+    "WT0035"
     "WT0040"
     "WT0041"
     "WT0042"

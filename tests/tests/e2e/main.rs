@@ -12,6 +12,7 @@ mod kafka_paused;
 mod kit;
 mod many_tables;
 mod memory;
+mod records;
 mod stdout;
 mod values;
 mod workload;

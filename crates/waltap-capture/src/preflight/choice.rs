@@ -8,6 +8,7 @@ use super::Contents;
 use crate::naming::TopicClaims;
 use crate::options::Options;
 use crate::selection::TablePattern;
+use crate::tap::check_treatment;
 
 /// How many tables are named to show what patterns could match.
 const EXAMPLES: usize = 10;
@@ -48,12 +49,29 @@ pub(super) fn judge_choice(options: &Options, contents: &[Contents]) -> Option<F
     Some(Finding::warning(what).code(Code::NO_TABLE))
 }
 
+/// Whether the columns that were named are there.
+pub(super) fn judge_columns(options: &Options, contents: &[Contents]) -> Option<Finding> {
+    let columns: Vec<(&str, &str, &str)> = chosen(options, contents)
+        .flat_map(|(_, table)| table.columns.iter().map(|column| (&*table.schema, &*table.name, &*column.name)))
+        .collect();
+    let missing = options.columns.unmatched(&columns);
+    if missing.is_empty() {
+        return None;
+    }
+    let what = format!("no captured table has the columns named by {}", missing.join(", "));
+    Some(Finding::problem(Code::NO_COLUMN, what).remedy(
+        "correct --include-columns, --exclude-columns or --mask-columns, in which letters must fit in case; or take out what is gone",
+    ))
+}
+
 /// Whether the keys of the user's choice are in what every change tells of its table. The capture refuses others.
 pub(super) fn judge_keys(options: &Options, contents: &[Contents]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (database, table) in chosen(options, contents) {
         let key = options.keys.iter().find_map(|key| key.columns_of(&table.schema, &table.name));
         findings.extend(key.and_then(|key| judge_key(table, key)).map(|finding| finding.database(database)));
+        let key = key.unwrap_or(&table.key);
+        findings.extend(judge_treatment(options, table, key).map(|finding| finding.database(database)));
     }
     for key in &options.keys {
         if !chosen(options, contents).any(|(_, table)| key.tables().matches(&table.schema, &table.name)) {
@@ -62,6 +80,13 @@ pub(super) fn judge_keys(options: &Options, contents: &[Contents]) -> Vec<Findin
         }
     }
     findings
+}
+
+fn judge_treatment(options: &Options, table: &Table, key: &[String]) -> Option<Finding> {
+    let treatment = |column: &String| options.columns.treatment(&table.schema, &table.name, column);
+    check_treatment(key.iter().map(|column| (&**column, treatment(column))), &format!("the key of {}", table.display_name()))
+        .err()
+        .map(|error| Finding::of(&error))
 }
 
 fn judge_key(table: &Table, key: &[String]) -> Option<Finding> {

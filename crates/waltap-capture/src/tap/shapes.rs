@@ -1,7 +1,7 @@
 //! Shapes of tables for the encoder, from the two places where they are learned. Both must give the same JSON for the same row.
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Column, Encoder, TableShape};
+use waltap_event::{Column, Encoder, TableShape, Treatment};
 use waltap_pgoutput::{Relation, ReplicaIdentity};
 use waltap_postgres::catalog::{ReplicaIdentity as CatalogIdentity, Table};
 
@@ -30,6 +30,7 @@ pub(crate) fn snapshot_shape(context: &Context, table: &Table, types: &TypeCache
             identity: full || table.key.contains(&column.name),
             data_type: types.catalog().data_type(column.type_oid, column.type_modifier),
             not_null: column.not_null,
+            treatment: Treatment::Keep,
         })
         .collect();
     shape(context, &table.schema, &table.name, columns, &table.key)
@@ -53,6 +54,7 @@ pub(crate) fn stream_shape(
             identity: column.is_key,
             data_type: types.catalog().data_type(column.type_id, column.type_modifier),
             not_null: known_columns.iter().any(|known| known.not_null && known.name == column.name),
+            treatment: Treatment::Keep,
         })
         .collect();
     let marked: Vec<String> = match relation.replica_identity {
@@ -64,6 +66,14 @@ pub(crate) fn stream_shape(
 
 /// The key's columns stand in the order of the table, because that is all that a relation message tells.
 fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, identity: &[String]) -> Result<TableShape> {
+    let selection = &context.options().columns;
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .map(|column| match selection.treatment(schema, table, &column.name) {
+            Treatment::Mask(mask) => column.masked(mask),
+            treatment => Column { treatment, ..column },
+        })
+        .collect();
     let chosen = context.options().keys.iter().find_map(|key| key.columns_of(schema, table));
     if let Some(chosen) = chosen {
         check_key(chosen, &columns, &format!("the key chosen for {schema}.{table} of database {}", context.database))?;
@@ -72,6 +82,11 @@ fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, ide
         Some(chosen) => chosen.to_vec(),
         None => columns.iter().filter(|column| identity.contains(&column.name)).map(|column| column.name.clone()).collect(),
     };
+    let in_key = columns.iter().filter(|column| key.contains(&column.name));
+    check_treatment(
+        in_key.map(|column| (&*column.name, column.treatment.clone())),
+        &format!("the key of {schema}.{table} of database {}", context.database),
+    )?;
     Ok(TableShape { database: context.database.clone(), schema: schema.to_owned(), table: table.to_owned(), columns, key })
 }
 
@@ -93,10 +108,26 @@ fn check_key(chosen: &[String], columns: &[Column], what: &str) -> Result<()> {
     Ok(())
 }
 
+/// A key tells its row from all others: what would make two of them one is no key.
+pub(crate) fn check_treatment<'a>(key: impl IntoIterator<Item = (&'a str, Treatment)>, what: &str) -> Result<()> {
+    for (column, treatment) in key {
+        let lost = match &treatment {
+            Treatment::Keep => continue,
+            Treatment::Mask(mask) if mask.is_distinct() => continue,
+            Treatment::Mask(_) => "masked",
+            Treatment::Omit => "left out",
+        };
+        let message = format!("{what} needs the column {column}, which is {lost}");
+        return Err(Error::configuration(Code::KEY_COLUMNS, message)
+            .remedy("keep the column, mask it by its hash, or choose other columns for the key with --key"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waltap_event::Kind;
+    use waltap_event::{Kind, Mask, Salt};
 
     fn refused(chosen: &str, identity: &[bool]) -> bool {
         let column = |(index, identity): (usize, &bool)| Column {
@@ -106,6 +137,16 @@ mod tests {
         let columns: Vec<Column> = identity.iter().enumerate().map(column).collect();
         let result = check_key(&[chosen.to_owned()], &columns, "the key");
         result.as_ref().err().is_some_and(|error| error.code() == Code::KEY_COLUMNS)
+    }
+
+    #[test]
+    fn a_key_keeps_its_columns_apart() {
+        let refused = |treatment| check_treatment([("id", treatment)], "the key").is_err();
+        assert!(!refused(Treatment::Keep));
+        assert!(!refused(Treatment::Mask(Mask::Hash(Salt::new(b"salt").unwrap()))));
+        assert!(refused(Treatment::Mask(Mask::Truncate(100))));
+        assert!(refused(Treatment::Mask(Mask::Constant("x".to_owned()))));
+        assert!(refused(Treatment::Omit));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use waltap_capture::{
-    DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, SinkOptions, SnapshotMode, TableSelection, TopicTemplate,
+    ColumnSelection, DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, SinkOptions, SnapshotMode, TableSelection,
+    TopicTemplate,
 };
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Format, debezium, flat, native};
+use waltap_event::{Format, Salt, debezium, flat, native};
 use waltap_postgres::Source;
 
 use super::layer::Origin;
@@ -51,6 +52,7 @@ impl Configuration {
             name: self.name()?,
             databases: self.databases()?,
             tables: self.tables()?,
+            columns: self.columns()?,
             publication: self.read("publication", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
             snapshot,
             snapshot_workers: workers.unwrap_or(NonZeroUsize::MIN),
@@ -148,6 +150,21 @@ impl Configuration {
         TableSelection::parse(self.texts("table"), self.texts("exclude-table"))
     }
 
+    fn columns(&self) -> Result<ColumnSelection> {
+        let salt = self.read("mask-salt-file", read_salt)?;
+        let mut columns = ColumnSelection::default();
+        for text in self.texts("include-columns") {
+            self.place("include-columns", columns.include(text))?;
+        }
+        for text in self.texts("exclude-columns") {
+            self.place("exclude-columns", columns.exclude(text))?;
+        }
+        for text in self.texts("mask-columns") {
+            self.place("mask-columns", columns.mask(text, salt.as_ref()))?;
+        }
+        Ok(columns)
+    }
+
     fn topic(&self) -> Result<TopicTemplate> {
         let text = self.required("topic", |text| Ok::<_, Infallible>(text.to_owned()))?;
         self.place("topic", TopicTemplate::parse(&text))
@@ -226,6 +243,11 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+fn read_salt(path: &str) -> Result<Salt, String> {
+    let secret = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    Salt::new(secret.trim_ascii_end()).ok_or_else(|| "is an empty file".to_owned())
 }
 
 fn debezium_property(options: &mut debezium::Options, text: &str) -> Result<()> {

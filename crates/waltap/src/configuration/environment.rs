@@ -46,13 +46,9 @@ fn setting_of(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.shape != Shape::Properties && setting.variable() == name)
 }
 
-/// Lists hold commas of their own; only keys need another mark between them.
+/// Lists hold commas of their own; pairs hold them too and need another mark between them.
 fn texts(setting: &Setting, value: String) -> Vec<String> {
-    if matches!(setting.key, "key" | "debezium") {
-        value.split(';').map(|key| key.trim().to_owned()).collect()
-    } else {
-        vec![value]
-    }
+    if setting.shape == Shape::Pairs { value.split(';').map(|pair| pair.trim().to_owned()).collect() } else { vec![value] }
 }
 
 fn unknown_variable(name: &str) -> Error {

@@ -88,18 +88,17 @@ fn read_node(layer: &mut Layer, setting: &'static Setting, node: Node, origin: O
             }
         }
         (Shape::Properties, _) => return wrong("a mapping of names to values"),
-        (Shape::List, Node::Mapping(pairs)) if matches!(setting.key, "key" | "debezium") => {
+        (Shape::Pairs, Node::Mapping(pairs)) => {
             let mut texts = Vec::new();
             for (name, values) in pairs {
                 match values.into_scalars() {
                     Some(values) => texts.push(format!("{}={}", name.value, values.join(","))),
-                    None if setting.key == "key" => return wrong("a mapping from each table to a list of its columns"),
-                    None => return wrong("a mapping of names to values"),
+                    None => return wrong("a mapping from names to values, or to lists of values"),
                 }
             }
             layer.set(setting, texts, origin);
         }
-        (Shape::List, node) => match node.into_scalars() {
+        (Shape::List | Shape::Pairs, node) => match node.into_scalars() {
             Some(texts) => layer.set(setting, texts, origin),
             None => return wrong("one value or a list of values"),
         },

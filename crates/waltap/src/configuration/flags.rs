@@ -89,7 +89,7 @@ fn flag(setting: &'static Setting) -> Arg {
     let arg = match setting.shape {
         Shape::One => arg.action(ArgAction::Set),
         Shape::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
-        Shape::List | Shape::Properties => arg.action(ArgAction::Append),
+        Shape::List | Shape::Pairs | Shape::Properties => arg.action(ArgAction::Append),
     };
     if setting.choices.is_empty() {
         return arg;

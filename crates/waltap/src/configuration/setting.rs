@@ -11,6 +11,8 @@ pub(crate) enum Shape {
     Switch,
     /// Several values: a flag may be repeated, a file may hold a list; a stronger layer replaces the whole list.
     List,
+    /// Several values of the form `name=value,value`: as a list, but in the file also a mapping, and in a variable parted by semicolons.
+    Pairs,
     /// Names and values: `name=value` as a flag, a mapping in the file; a stronger layer replaces one name at a time.
     Properties,
 }
@@ -158,6 +160,45 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "include-columns",
+        shape: Shape::Pairs,
+        value_name: "TABLE=COLUMN,...",
+        heading: SOURCE,
+        help: "The only columns of a table to be in its events; may be repeated",
+        more: "Table and columns may be patterns. Tables that are not named keep all columns. In the file: a mapping from table to columns. In \
+               the variable: parted by semicolons.\nExample: --include-columns 'public.customers=id,name'",
+        ..PLAIN
+    },
+    Setting {
+        key: "exclude-columns",
+        shape: Shape::Pairs,
+        value_name: "TABLE=COLUMN,...",
+        heading: SOURCE,
+        help: "Columns of a table to be left out of its events; may be repeated",
+        more: "As --include-columns.\nExample: --exclude-columns '*=password_*' --exclude-columns 'public.customers=notes'",
+        ..PLAIN
+    },
+    Setting {
+        key: "mask-columns",
+        shape: Shape::Pairs,
+        value_name: "TABLE=COLUMN:MASK,...",
+        heading: SOURCE,
+        help: "Columns of a table of which something else is written; may be repeated",
+        more: "hash: HMAC-SHA-256 with the salt of --mask-salt-file, in hexadecimal, so that equal values stay equal; truncate:LENGTH: the \
+               first characters; constant:TEXT. Masked values are strings, of PostgreSQL's text of the value; NULL stays null. The first \
+               mask that fits a column is taken. Of a key's columns only the hash is allowed.\n\
+               Example: --mask-columns 'public.customers=email:hash,note:truncate:20,card:constant:\"***\"'",
+        ..PLAIN
+    },
+    Setting {
+        key: "mask-salt-file",
+        value_name: "FILE",
+        heading: SOURCE,
+        help: "A file that holds the secret for the hashes of --mask-columns and nothing else",
+        more: "White space at its end is left out. With another salt every hash is another one.",
+        ..PLAIN
+    },
+    Setting {
         key: "publication",
         value_name: "NAME",
         heading: SOURCE,
@@ -277,7 +318,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "key",
-        shape: Shape::List,
+        shape: Shape::Pairs,
         value_name: "TABLE=COLUMN,...",
         heading: TOPICS,
         help: "The record key of a table, where it is not to be its replica identity; may be repeated",
@@ -300,7 +341,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "debezium",
-        shape: Shape::List,
+        shape: Shape::Pairs,
         value_name: "NAME=VALUE",
         heading: TOPICS,
         help: "A property of Debezium's, for --format debezium; may be repeated",

@@ -1,0 +1,12 @@
+//! Which databases, tables and columns a capture wants: globs, with quoted names as in SQL.
+
+mod columns;
+mod databases;
+mod keys;
+mod pattern;
+mod tables;
+
+pub use columns::ColumnSelection;
+pub use databases::DatabaseSelection;
+pub use keys::KeyChoice;
+pub use tables::{TablePattern, TableSelection};
