@@ -32,7 +32,7 @@ impl TopicTemplate {
     /// The template when none is given.
     pub const DEFAULT: &'static str = "{database}.{schema}.{table}";
 
-    /// Reads a template. It must hold `{table}`: without it two tables would share a topic.
+    /// Reads a template. Without `{table}` tables share a topic: see [`TopicTemplate::is_shared`].
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |what: String| {
             Error::configuration(Code::INVALID_VALUE, format!("the topic template `{text}` is not valid: {what}"))
@@ -56,10 +56,15 @@ impl TopicTemplate {
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
-        if !parts.contains(&Part::Table) {
-            return Err(invalid("it does not hold {table}".to_owned()));
+        if parts.is_empty() {
+            return Err(invalid("it is empty".to_owned()));
         }
         Ok(TopicTemplate { text: text.to_owned(), parts })
+    }
+
+    /// Whether tables are meant to share a topic, so that the keys of its records must tell them apart.
+    pub fn is_shared(&self) -> bool {
+        !self.parts.contains(&Part::Table)
     }
 
     /// The template as it was written.
@@ -128,9 +133,16 @@ mod tests {
 
     #[test]
     fn bad_templates_are_refused() {
-        for bad in ["", "all", "{database}", "{table", "{column}.{table}"] {
+        for bad in ["", "{table", "{column}.{table}"] {
             assert_eq!(TopicTemplate::parse(bad).unwrap_err().code(), Code::INVALID_VALUE, "{bad}");
         }
+    }
+
+    #[test]
+    fn without_the_table_a_topic_is_shared() {
+        let shared = TopicTemplate::parse("cdc.{database}").unwrap();
+        assert!(shared.is_shared() && !TopicTemplate::default().is_shared());
+        assert_eq!(shared.topic("shop", "public", "orders").unwrap(), shared.topic("shop", "sales", "items").unwrap());
     }
 
     #[test]

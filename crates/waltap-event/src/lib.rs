@@ -23,6 +23,7 @@ mod kind;
 mod layout;
 pub mod native;
 mod operation;
+mod own_names;
 mod record;
 mod row;
 mod shape;

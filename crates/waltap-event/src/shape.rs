@@ -18,6 +18,9 @@ pub struct TableShape {
     pub columns: Vec<Column>,
     /// The columns of the record's key by name, in the key's order. None: records have no key.
     pub key: Vec<String>,
+    /// Whether the key begins with `_db`, `_schema` and `_table`, for a topic that tables share: two rows of two tables are not one to
+    /// Kafka's compaction then. A column of such a name gets one more underscore in the key.
+    pub key_tells_table: bool,
 }
 
 /// A column of a [`TableShape`].

@@ -1,6 +1,6 @@
 //! A table made ready for an encoder.
 
-use crate::{Error, TableShape, Treatment};
+use crate::{Error, TableShape, Treatment, own_names};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
 /// column's values.
@@ -29,7 +29,7 @@ pub(crate) struct Column<How> {
 #[derive(Clone, Debug)]
 pub(crate) struct KeyColumn {
     pub(crate) name: Box<str>,
-    /// `{"name":` for the first, `,"name":` for the others.
+    /// `{"name":` for the first, with what the key begins with before it, `,"name":` for the others.
     pub(crate) field: Box<[u8]>,
 }
 
@@ -44,12 +44,23 @@ impl<How> Prepared<How> {
         is_written: impl Fn(&How) -> bool,
         write_name: impl Fn(&[u8], &mut Vec<u8>),
     ) -> Result<Self, Error> {
+        let write_field = |name: &str, field: &mut Vec<u8>| {
+            write_name(name.as_bytes(), field);
+            field.push(b':');
+        };
         let field = |mark: &[u8], name: &str| {
             let mut field = mark.to_vec();
-            write_name(name.as_bytes(), &mut field);
-            field.push(b':');
+            write_field(name, &mut field);
             field.into()
         };
+        let mut key_start = vec![b'{'];
+        if shape.key_tells_table {
+            for (name, value) in [("_db", &shape.database), ("_schema", &shape.schema), ("_table", &shape.table)] {
+                write_field(name, &mut key_start);
+                write_name(value.as_bytes(), &mut key_start);
+                key_start.push(b',');
+            }
+        }
         let mut columns: Box<[Column<How>]> = shape
             .columns
             .iter()
@@ -73,8 +84,9 @@ impl<How> Prepared<How> {
             // A column named twice is in the key once.
             if column.key_place.is_none() && column.treatment != Treatment::Omit && is_written(&column.how) {
                 column.key_place = Some(key.len());
-                let mark: &[u8] = if key.is_empty() { b"{" } else { b"," };
-                key.push(KeyColumn { name: name.as_str().into(), field: field(mark, name) });
+                let mark: &[u8] = if key.is_empty() { &key_start } else { b"," };
+                let written = if shape.key_tells_table { own_names::avoided(name) } else { name.into() };
+                key.push(KeyColumn { name: name.as_str().into(), field: field(mark, &written) });
             }
         }
         Ok(Prepared { head, columns, key: key.into() })

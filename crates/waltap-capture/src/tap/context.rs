@@ -1,6 +1,6 @@
 //! What a tap has for its whole life, whatever becomes of its connections.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -109,7 +109,9 @@ impl Context {
         let mut names = Vec::with_capacity(tables.len());
         for (schema, table) in tables {
             let topic = self.options().topic.topic(&self.database, schema, table)?;
-            self.shared.claims.claim(&topic, &self.database, schema, table)?;
+            if !self.options().topic.is_shared() {
+                self.shared.claims.claim(&topic, &self.database, schema, table)?;
+            }
             names.push(topic);
         }
         self.ensure_topics(names).await
@@ -130,8 +132,10 @@ impl Context {
         };
         let missing: Vec<TopicSpecification> = {
             let known = self.known_topics();
+            // Tables may share a topic, which is asked for once.
+            let names: BTreeSet<&String> = names.iter().collect();
             names
-                .iter()
+                .into_iter()
                 .filter(|name| !known.contains_key(*name))
                 .map(|name| TopicSpecification {
                     name: name.clone(),

@@ -87,7 +87,14 @@ fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, ide
         in_key.map(|column| (&*column.name, column.treatment.clone())),
         &format!("the key of {schema}.{table} of database {}", context.database),
     )?;
-    Ok(TableShape { database: context.database.clone(), schema: schema.to_owned(), table: table.to_owned(), columns, key })
+    Ok(TableShape {
+        database: context.database.clone(),
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+        columns,
+        key,
+        key_tells_table: context.options().topic.is_shared(),
+    })
 }
 
 /// A key must be in every change: in what comes of the old row too, or a delete could not be keyed, and a change of the key would go unseen.

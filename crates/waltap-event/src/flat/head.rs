@@ -1,20 +1,9 @@
-//! Our own fields, and how columns keep out of their way.
-
-use std::borrow::Cow;
+//! Our own fields.
 
 use crate::json::string;
 use crate::native::envelope::{write_lsn, write_or_null};
 use crate::text::date_time;
 use crate::{Operation, Stamp};
-
-/// The names of our fields without the underscore.
-const OWN_NAMES: [&str; 10] = ["op", "ts", "db", "schema", "table", "txid", "lsn", "commit_lsn", "seq", "unchanged"];
-
-/// The name that a column has in the row: its own, but for one more underscore where that would be one of ours.
-pub(super) fn column_name(name: &str) -> Cow<'_, str> {
-    let bare = name.trim_start_matches('_');
-    if name.len() > bare.len() && OWN_NAMES.contains(&bare) { Cow::Owned(format!("_{name}")) } else { Cow::Borrowed(name) }
-}
 
 /// The part that does not change, from the database up to the value of `_txid`, with null for the table where there is none.
 pub(super) fn place(database: &str, table: Option<(&str, &str)>) -> Box<[u8]> {
@@ -48,28 +37,4 @@ pub(super) fn write(operation: Operation, place: &[u8], stamp: &Stamp, out: &mut
     write_lsn(stamp.commit_lsn, out);
     out.extend_from_slice(b",\"_seq\":");
     write_or_null(stamp.ordinal, out);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_keep_out_of_the_way_and_never_meet() {
-        for (name, written) in [
-            ("id", "id"),
-            ("op", "op"),
-            ("_op", "__op"),
-            ("__op", "___op"),
-            ("_OP", "_OP"),
-            ("_commit_lsn", "__commit_lsn"),
-            ("commit_lsn", "commit_lsn"),
-            ("_unchanged", "__unchanged"),
-            ("_id", "_id"),
-            ("_", "_"),
-            ("", ""),
-        ] {
-            assert_eq!(column_name(name), written, "{name}");
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::native::layout::{write_content, write_message_key};
 use crate::record::Record;
 use crate::row::{Columns, Merged};
 use crate::table::Prepared;
-use crate::{Error, Kind, Operation, Stamp, TableShape};
+use crate::{Error, Kind, Operation, Stamp, TableShape, own_names};
 
 /// What of the format is a choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Flat {
     /// Makes a table ready.
     pub(crate) fn prepare(shape: &TableShape) -> Result<Prepared<Kind>, Error> {
         let place = head::place(&shape.database, Some((&shape.schema, &shape.table)));
-        Prepared::new(shape, place, |column| (head::column_name(&column.name), column.kind.clone()), |_| true, string::write)
+        Prepared::new(shape, place, |column| (own_names::avoided(&column.name), column.kind.clone()), |_| true, string::write)
     }
 
     fn write<'a>(

@@ -15,7 +15,7 @@
 //!   row, and the field is left out when there are none.
 //! * A column that has the name of one of our fields, or that name with further underscores before it, gets one more underscore in front:
 //!   `_op` is written as `__op`, and `__op` as `___op`. No two columns can meet that way, and our fields always are where they are looked
-//!   for. The record's key, in which none of ours is, has the columns' own names.
+//!   for. The record's key has the columns' own names, unless it holds ours too, in a topic that tables share.
 //!
 //! What a change becomes:
 //!

@@ -32,6 +32,7 @@ pub(crate) fn orders() -> TableShape {
             column("body", Kind::Text, false),
         ],
         key: vec!["id".into()],
+        key_tells_table: false,
     }
 }
 
@@ -306,6 +307,7 @@ fn names_are_escaped() {
         schema: "s\\".into(),
         table: "t\u{1}".into(),
         key: vec![column.name.clone()],
+        key_tells_table: false,
         columns: vec![column],
     };
     let mut bench = Bench::new(&shape);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use waltap_event::{Column, Encoder, Error, Failure, Format, Kind, Table, TableShape, flat, native};
+use waltap_event::{BaseType, Column, DataType, Encoder, Error, Failure, Format, Kind, Table, TableShape, flat, native};
 use waltap_pgoutput::Value::{Null, Unchanged};
 use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Value, encode};
 
@@ -77,6 +77,24 @@ fn columns_with_our_names_give_way_in_the_row_alone() {
     let (table, mut encoder, mut records) = bench(&shape, &FLAT);
     encoder.insert(&table, &STAMP, tuple(&[text("1"), text("2"), Unchanged]), &mut records).unwrap();
     assert_eq!(records.0, [record(r#"{"_op":1}"#, head("c") + r#","__op":1,"___op":2,"_unchanged":["__seq"]}"#)]);
+}
+
+#[test]
+fn in_a_shared_topic_the_key_tells_the_table() {
+    let data_type = DataType::of(BaseType::BuiltIn(23));
+    let column = |name: &str| Column { identity: true, data_type: data_type.clone(), ..Column::new(name, Kind::Integer) };
+    let columns = vec![column("_table"), column("id")];
+    let shape = TableShape { columns, key: vec!["id".into(), "_table".into()], key_tells_table: true, ..orders() };
+    let key = r#"{"_db":"shop","_schema":"public","_table":"orders","id":2,"__table":1}"#;
+    for format in [FLAT, Format::Native(native::Options::default()), Format::Debezium(Box::default())] {
+        let (table, mut encoder, mut records) = bench(&shape, &format);
+        encoder.insert(&table, &STAMP, tuple(&[text("1"), text("2")]), &mut records).unwrap();
+        assert_eq!(records.0[0].key(), Some(key));
+    }
+    let shape = TableShape { key: vec![], ..shape };
+    let (table, mut encoder, mut records) = bench(&shape, &FLAT);
+    encoder.insert(&table, &STAMP, tuple(&[text("1"), text("2")]), &mut records).unwrap();
+    assert_eq!(records.0[0].key(), None);
 }
 
 #[test]

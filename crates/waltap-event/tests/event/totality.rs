@@ -74,7 +74,7 @@ fn shape(kinds: &[Kind]) -> TableShape {
         .map(|(number, kind)| Column { identity: number == 0, ..Column::new(format!("column \"{number}\""), kind.clone()) })
         .collect();
     let key = columns.first().map(|column| column.name.clone()).into_iter().collect();
-    TableShape { database: "d".into(), schema: "s".into(), table: "t".into(), columns, key }
+    TableShape { database: "d".into(), schema: "s".into(), table: "t".into(), columns, key, key_tells_table: false }
 }
 
 proptest! {

@@ -297,7 +297,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: Some("{database}.{schema}.{table}"),
         help: "The topic of each table",
         more: "{database}, {schema} and {table} are filled in; characters that Kafka does not allow become _. Two tables that would share a \
-               topic are refused.\nExample: --topic 'cdc.{schema}.{table}'",
+               topic by chance are refused. Without {table} they are meant to share it: their keys then begin with _db, _schema and \
+               _table, so that rows of two tables are not taken for one.\n\
+               Examples: --topic 'cdc.{schema}.{table}', --topic 'cdc.{database}'",
         ..PLAIN
     },
     Setting {

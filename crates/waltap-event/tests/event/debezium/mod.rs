@@ -34,7 +34,14 @@ pub(super) fn column(name: &str, data_type: DataType) -> Column {
 
 pub(super) fn shape(columns: Vec<Column>, key: &[&str]) -> TableShape {
     let key = key.iter().map(|name| (*name).to_owned()).collect();
-    TableShape { database: "postgres".into(), schema: "public".into(), table: "customers".into(), columns, key }
+    TableShape {
+        database: "postgres".into(),
+        schema: "public".into(),
+        table: "customers".into(),
+        columns,
+        key,
+        key_tells_table: false,
+    }
 }
 
 /// Options with these properties set.
