@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use waltap_event::Format;
+use waltap_event::{Format, HeaderSet};
 use waltap_postgres::source::Source;
 
 use crate::naming::TopicTemplate;
@@ -36,6 +36,8 @@ pub struct Options {
     pub keys: Vec<KeyChoice>,
     /// How an event is written.
     pub format: Format,
+    /// Which headers every record has.
+    pub headers: HeaderSet,
     /// Whether logical messages (`pg_logical_emit_message`) become events. Needs PostgreSQL 14.
     pub messages: bool,
     /// How often the catalog is asked for new databases and tables.

@@ -2,6 +2,7 @@
 
 use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Tuple, Value};
 
+use crate::headers::{HeaderList, HeaderSet, HeaderWriter, TableName};
 use crate::layout::Layout;
 use crate::record::Record;
 use crate::row::{Merged, check_count, key_changed};
@@ -18,11 +19,16 @@ pub(crate) struct Composer<L> {
     record: Record,
     /// The first record of an event that has two.
     earlier_record: Record,
+    headers: Option<HeaderWriter>,
 }
 
 impl<L: Layout> Composer<L> {
     pub(crate) fn new(layout: L) -> Self {
-        Composer { layout, record: Record::default(), earlier_record: Record::default() }
+        Composer { layout, record: Record::default(), earlier_record: Record::default(), headers: None }
+    }
+
+    pub(crate) fn with_headers(self, set: HeaderSet, database: &str) -> Self {
+        Composer { headers: (set != HeaderSet::None).then(|| HeaderWriter::new(set, database)), ..self }
     }
 
     /// `r` or `c`.
@@ -38,7 +44,7 @@ impl<L: Layout> Composer<L> {
             return Ok(());
         }
         self.layout.write_new_row(operation, table, stamp, values, &mut self.record)?;
-        self.record.give(sink)?;
+        self.give(operation, Some(&table.name), stamp, sink)?;
         self.give_back_memory();
         Ok(())
     }
@@ -60,12 +66,12 @@ impl<L: Layout> Composer<L> {
         if let Some(old) = old.filter(|old| key_changed(table, old, new)) {
             self.layout.write_delete(table, stamp, old, &mut self.earlier_record)?;
             self.layout.write_new_row(Operation::Create, table, stamp, merged, &mut self.record)?;
-            self.give_key_change(sink)?;
+            self.give_key_change(&table.name, stamp, sink)?;
         } else if self.layout.skips(Operation::Update) {
             return Ok(());
         } else {
             self.layout.write_update(table, stamp, old, merged, &mut self.record)?;
-            self.record.give(sink)?;
+            self.give(Operation::Update, Some(&table.name), stamp, sink)?;
         }
         self.give_back_memory();
         Ok(())
@@ -84,9 +90,9 @@ impl<L: Layout> Composer<L> {
             return Ok(());
         }
         self.layout.write_delete(table, stamp, old, &mut self.record)?;
-        self.record.give(sink)?;
+        self.give(Operation::Delete, Some(&table.name), stamp, sink)?;
         if self.layout.has_tombstones() {
-            self.record.give_tombstone(None, sink)?;
+            self.record.give_tombstone(&[], sink)?;
         }
         self.give_back_memory();
         Ok(())
@@ -103,7 +109,9 @@ impl<L: Layout> Composer<L> {
             return Ok(());
         }
         self.layout.write_truncate(table, stamp, &mut self.record.value);
-        sink.record_to_all(&self.record.value).map_err(Failure::Sink)
+        self.record.key.clear();
+        let headers = headers(&mut self.headers, Operation::Truncate, Some(&table.name), stamp, &self.record);
+        sink.record_to_all(&self.record.value, headers.as_slice()).map_err(Failure::Sink)
     }
 
     /// `m`.
@@ -117,7 +125,7 @@ impl<L: Layout> Composer<L> {
             return Ok(());
         }
         self.layout.write_message(stamp, message, &mut self.record);
-        self.record.give(sink)?;
+        self.give(Operation::Message, None, stamp, sink)?;
         self.give_back_memory();
         Ok(())
     }
@@ -126,20 +134,43 @@ impl<L: Layout> Composer<L> {
         self.layout.transaction_ended(end);
     }
 
-    fn give_key_change<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
+    fn give<S: RecordSink>(
+        &mut self,
+        operation: Operation,
+        table: Option<&TableName>,
+        stamp: &Stamp,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
+        if self.headers.is_none() {
+            return self.record.give(&[], sink);
+        }
+        let headers = headers(&mut self.headers, operation, table, stamp, &self.record);
+        self.record.give(headers.as_slice(), sink)
+    }
+
+    fn give_key_change<S: RecordSink>(
+        &mut self,
+        table: &TableName,
+        stamp: &Stamp,
+        sink: &mut S,
+    ) -> Result<(), Failure<S::Error>> {
         let (deletion, creation) = (&self.earlier_record, &self.record);
-        let headers = L::KEY_CHANGE_HEADERS;
-        let new_key = headers.map(|headers| Header { name: headers.new_key, value: &creation.key });
-        let old_key = headers.map(|headers| Header { name: headers.old_key, value: &deletion.key });
+        let of_format = L::KEY_CHANGE_HEADERS;
+        let new_key = of_format.map(|names| Header { name: names.new_key, value: &creation.key, is_json: true });
+        let old_key = of_format.map(|names| Header { name: names.old_key, value: &deletion.key, is_json: true });
         // Either may be left out alone, as Debezium does.
         if !self.layout.skips(Operation::Delete) {
-            deletion.give_with(new_key, sink)?;
+            let mut of_deletion = headers(&mut self.headers, Operation::Delete, Some(table), stamp, deletion);
+            new_key.into_iter().for_each(|header| of_deletion.push(header));
+            deletion.give(of_deletion.as_slice(), sink)?;
             if self.layout.has_tombstones() {
-                deletion.give_tombstone(new_key, sink)?;
+                deletion.give_tombstone(new_key.as_slice(), sink)?;
             }
         }
         if !self.layout.skips(Operation::Create) {
-            creation.give_with(old_key, sink)?;
+            let mut of_creation = headers(&mut self.headers, Operation::Create, Some(table), stamp, creation);
+            old_key.into_iter().for_each(|header| of_creation.push(header));
+            creation.give(of_creation.as_slice(), sink)?;
         }
         Ok(())
     }
@@ -148,5 +179,21 @@ impl<L: Layout> Composer<L> {
         self.record.give_back_memory();
         self.earlier_record.give_back_memory();
         self.layout.give_back_memory();
+        if let Some(headers) = &mut self.headers {
+            headers.give_back_memory();
+        }
     }
+}
+
+/// The headers of a record, if records have any.
+fn headers<'a>(
+    writer: &'a mut Option<HeaderWriter>,
+    operation: Operation,
+    table: Option<&TableName>,
+    stamp: &Stamp,
+    record: &Record,
+) -> HeaderList<'a> {
+    let Some(writer) = writer else { return HeaderList::default() };
+    writer.write(operation, table, stamp, record);
+    writer.list()
 }

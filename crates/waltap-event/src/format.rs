@@ -7,7 +7,7 @@ use crate::debezium::{self, Debezium};
 use crate::flat::{self, Flat};
 use crate::native::{self, Native};
 use crate::table::Prepared;
-use crate::{Error, Failure, Kind, Operation, RecordSink, Stamp, TableShape};
+use crate::{Error, Failure, HeaderSet, Kind, Operation, RecordSink, Stamp, TableShape};
 
 /// How events look, with what of each format is a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,16 @@ impl Encoder {
             Format::Native(options) => FormatEncoder::Native(Composer::new(Native::new(database, *options))),
             Format::Flat(options) => FormatEncoder::Flat(Composer::new(Flat::new(database, *options))),
             Format::Debezium(options) => FormatEncoder::Debezium(Composer::new(Debezium::new(database, options))),
+        })
+    }
+
+    /// The encoder with headers on every record.
+    #[must_use]
+    pub fn with_headers(self, set: HeaderSet, database: &str) -> Self {
+        Encoder(match self.0 {
+            FormatEncoder::Native(composer) => FormatEncoder::Native(composer.with_headers(set, database)),
+            FormatEncoder::Flat(composer) => FormatEncoder::Flat(composer.with_headers(set, database)),
+            FormatEncoder::Debezium(composer) => FormatEncoder::Debezium(composer.with_headers(set, database)),
         })
     }
 

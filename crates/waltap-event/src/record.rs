@@ -17,23 +17,14 @@ impl Record {
         if self.key.is_empty() { None } else { Some(&self.key) }
     }
 
-    pub(crate) fn give<S: RecordSink>(&self, sink: &mut S) -> Result<(), Failure<S::Error>> {
-        sink.record(self.key(), Some(&self.value)).map_err(Failure::Sink)
-    }
-
-    /// Gives the record with a header, if there is one.
-    pub(crate) fn give_with<S: RecordSink>(&self, header: Option<Header<'_>>, sink: &mut S) -> Result<(), Failure<S::Error>> {
-        give(self.key(), Some(&self.value), header, sink)
+    pub(crate) fn give<S: RecordSink>(&self, headers: &[Header<'_>], sink: &mut S) -> Result<(), Failure<S::Error>> {
+        give(self.key(), Some(&self.value), headers, sink)
     }
 
     /// Gives a record with the key and no value, if there is a key.
-    pub(crate) fn give_tombstone<S: RecordSink>(
-        &self,
-        header: Option<Header<'_>>,
-        sink: &mut S,
-    ) -> Result<(), Failure<S::Error>> {
+    pub(crate) fn give_tombstone<S: RecordSink>(&self, headers: &[Header<'_>], sink: &mut S) -> Result<(), Failure<S::Error>> {
         match self.key() {
-            Some(key) => give(Some(key), None, header, sink),
+            Some(key) => give(Some(key), None, headers, sink),
             None => Ok(()),
         }
     }
@@ -47,12 +38,12 @@ impl Record {
 fn give<S: RecordSink>(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
-    header: Option<Header<'_>>,
+    headers: &[Header<'_>],
     sink: &mut S,
 ) -> Result<(), Failure<S::Error>> {
-    match header {
-        Some(header) => sink.record_with_header(key, value, header),
-        None => sink.record(key, value),
+    match headers {
+        [] => sink.record(key, value),
+        headers => sink.record_with_headers(key, value, headers),
     }
     .map_err(Failure::Sink)
 }

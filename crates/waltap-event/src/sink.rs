@@ -13,12 +13,17 @@ pub trait RecordSink {
     /// Takes a record. No key: the table has none. No value: a tombstone.
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Self::Error>;
 
-    /// Takes a record with a header: what the format `debezium` says beside a change of a key. Rare, so that [`RecordSink::record`] need not
-    /// carry what nearly no record has.
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<(), Self::Error>;
+    /// Takes a record with headers: those of a [`HeaderSet`](crate::HeaderSet), and what the format `debezium` says beside a change of a key.
+    /// Apart from [`RecordSink::record`], which need not carry what most records do not have.
+    fn record_with_headers(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<(), Self::Error>;
 
     /// Takes a record without a key that must reach every partition, since it concerns all keys: a truncate.
-    fn record_to_all(&mut self, value: &[u8]) -> Result<(), Self::Error>;
+    fn record_to_all(&mut self, value: &[u8], headers: &[Header<'_>]) -> Result<(), Self::Error>;
 }
 
 /// A header of a record.
@@ -26,6 +31,8 @@ pub trait RecordSink {
 pub struct Header<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Its value: JSON.
+    /// Its value.
     pub value: &'a [u8],
+    /// Whether the value is JSON. Otherwise it is text as it stands.
+    pub is_json: bool,
 }

@@ -1,5 +1,6 @@
 //! A table made ready for an encoder.
 
+use crate::headers::TableName;
 use crate::{Error, TableShape, Treatment, own_names};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
@@ -10,6 +11,7 @@ use crate::{Error, TableShape, Treatment, own_names};
 pub(crate) struct Prepared<How> {
     /// What stands in every event of the table: where, and between what, the format knows.
     pub(crate) head: Box<[u8]>,
+    pub(crate) name: TableName,
     pub(crate) columns: Box<[Column<How>]>,
     pub(crate) key: Box<[KeyColumn]>,
 }
@@ -89,6 +91,7 @@ impl<How> Prepared<How> {
                 key.push(KeyColumn { name: name.as_str().into(), field: field(mark, &written) });
             }
         }
-        Ok(Prepared { head, columns, key: key.into() })
+        let name = TableName { schema: shape.schema.as_str().into(), table: shape.table.as_str().into() };
+        Ok(Prepared { head, name, columns, key: key.into() })
     }
 }

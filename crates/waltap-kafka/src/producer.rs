@@ -77,18 +77,18 @@ impl Producer {
         self.send_record(topic, partition, key, value, opaque, None)
     }
 
-    /// As [`Producer::send`], with a header: its name and its value.
-    pub fn send_with_header(
+    /// As [`Producer::send`], with headers: their names and their values.
+    pub fn send_with_headers<'h>(
         &self,
         topic: &str,
         partition: Option<i32>,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        (name, content): (&str, &[u8]),
+        headers: impl ExactSizeIterator<Item = (&'h str, &'h [u8])>,
         opaque: u64,
     ) -> Result<(), SendError> {
-        // Made for this record alone: records with headers are rare.
-        let headers = OwnedHeaders::new_with_capacity(1).insert(Header { key: name, value: Some(content) });
+        let none = OwnedHeaders::new_with_capacity(headers.len());
+        let headers = headers.fold(none, |headers, (name, content)| headers.insert(Header { key: name, value: Some(content) }));
         self.send_record(topic, partition, key, value, opaque, Some(headers))
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Record<'a> {
     pub(crate) partition: Option<i32>,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
-    pub(crate) header: Option<Header<'a>>,
+    pub(crate) headers: &'a [Header<'a>],
     pub(crate) account: Account,
 }
 
@@ -50,11 +50,14 @@ impl Sink {
     pub(crate) fn offer(&self, record: Record<'_>) -> Result<(), NotTaken> {
         match self {
             Sink::Kafka(producer) => {
-                let Record { topic, partition, key, value, header, account } = record;
+                let Record { topic, partition, key, value, headers, account } = record;
                 let opaque = account.to_opaque();
-                let sent = match header {
-                    None => producer.send(topic, partition, key, value, opaque),
-                    Some(header) => producer.send_with_header(topic, partition, key, value, (header.name, header.value), opaque),
+                let sent = match headers {
+                    [] => producer.send(topic, partition, key, value, opaque),
+                    headers => {
+                        let headers = headers.iter().map(|header| (header.name, header.value));
+                        producer.send_with_headers(topic, partition, key, value, headers, opaque)
+                    }
                 };
                 sent.map_err(|error| match error {
                     SendError::Full => NotTaken::Full,

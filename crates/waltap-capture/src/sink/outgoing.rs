@@ -19,18 +19,31 @@ struct OwnedRecord {
     partition: Option<i32>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    header: Option<(String, Vec<u8>)>,
+    headers: Vec<OwnedHeader>,
     account: Account,
 }
 
+#[derive(Debug)]
+struct OwnedHeader {
+    name: String,
+    value: Vec<u8>,
+    is_json: bool,
+}
+
+impl OwnedHeader {
+    fn borrow(&self) -> Header<'_> {
+        Header { name: &self.name, value: &self.value, is_json: self.is_json }
+    }
+}
+
 impl OwnedRecord {
-    fn borrow(&self) -> Record<'_> {
+    fn borrow<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
         Record {
             topic: &self.topic,
             partition: self.partition,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
-            header: self.header.as_ref().map(|(name, value)| Header { name, value }),
+            headers,
             account: self.account,
         }
     }
@@ -44,7 +57,8 @@ impl Staged {
     /// Hands over what is staged, waiting for room as long as it takes. When cancelled, what was not handed over stays.
     pub(crate) async fn hand_over(&mut self, sink: &Sink) -> Result<()> {
         while let Some(record) = self.records.front() {
-            match sink.offer(record.borrow()) {
+            let headers: Vec<Header<'_>> = record.headers.iter().map(OwnedHeader::borrow).collect();
+            match sink.offer(record.borrow(&headers)) {
                 Ok(()) => drop(self.records.pop_front()),
                 Err(NotTaken::Full) => sink.space().await?,
                 Err(NotTaken::Refused(error)) => return Err(error),
@@ -69,16 +83,10 @@ impl<'a> Outgoing<'a> {
         Outgoing { sink, topic, account, staged, records: 0, bytes: 0 }
     }
 
-    fn take(
-        &mut self,
-        partition: Option<i32>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        header: Option<Header<'_>>,
-    ) -> Result<()> {
+    fn take(&mut self, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Result<()> {
         self.records += 1;
         self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-        let record = Record { topic: &self.topic.name, partition, key, value, header, account: self.account };
+        let record = Record { topic: &self.topic.name, partition, key, value, headers, account: self.account };
         // Behind a staged record everything is staged, or the order would be lost.
         if self.staged.is_empty() {
             match self.sink.offer(record) {
@@ -92,7 +100,7 @@ impl<'a> Outgoing<'a> {
             partition,
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
-            header: header.map(|header| (header.name.to_owned(), header.value.to_vec())),
+            headers: headers.iter().map(own).collect(),
             account: self.account,
         });
         Ok(())
@@ -103,16 +111,20 @@ impl RecordSink for Outgoing<'_> {
     type Error = Error;
 
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
-        self.take(partition_of(key), key, value, None)
+        self.take(partition_of(key), key, value, &[])
     }
 
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<()> {
-        self.take(partition_of(key), key, value, Some(header))
+    fn record_with_headers(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Result<()> {
+        self.take(partition_of(key), key, value, headers)
     }
 
-    fn record_to_all(&mut self, value: &[u8]) -> Result<()> {
-        (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value), None))
+    fn record_to_all(&mut self, value: &[u8], headers: &[Header<'_>]) -> Result<()> {
+        (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value), headers))
     }
+}
+
+fn own(header: &Header<'_>) -> OwnedHeader {
+    OwnedHeader { name: header.name.to_owned(), value: header.value.to_vec(), is_json: header.is_json }
 }
 
 /// Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told.

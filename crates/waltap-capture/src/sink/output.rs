@@ -133,7 +133,7 @@ impl Gathered {
     }
 }
 
-/// Keys, values and those of headers are JSON already; a topic's name has no character that JSON escapes.
+/// Keys and values are JSON already; a topic's name has no character that JSON escapes.
 fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(b"{\"topic\":\"");
     line.extend_from_slice(record.topic.as_bytes());
@@ -141,15 +141,27 @@ fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(record.key.unwrap_or(b"null"));
     line.extend_from_slice(b",\"value\":");
     line.extend_from_slice(record.value.unwrap_or(b"null"));
-    if let Some(header) = record.header {
+    let mut mark: &[u8] = b",\"headers\":{\"";
+    for header in record.headers {
         // The names of headers are ours, and need no escapes either.
-        line.extend_from_slice(b",\"headers\":{\"");
+        line.extend_from_slice(mark);
         line.extend_from_slice(header.name.as_bytes());
         line.extend_from_slice(b"\":");
-        line.extend_from_slice(header.value);
+        match header.is_json {
+            true => line.extend_from_slice(header.value),
+            false => line.extend_from_slice(json_string(header.value).as_bytes()),
+        }
+        mark = b",\"";
+    }
+    if !record.headers.is_empty() {
         line.push(b'}');
     }
     line.extend_from_slice(b"}\n");
+}
+
+/// A text as JSON.
+fn json_string(text: &[u8]) -> String {
+    serde_json::Value::from(String::from_utf8_lossy(text)).to_string()
 }
 
 #[cfg(test)]
@@ -158,9 +170,9 @@ mod tests {
 
     use super::*;
 
-    fn line(value: Option<&[u8]>, header: Option<Header<'_>>) -> String {
+    fn line(value: Option<&[u8]>, headers: &[Header<'_>]) -> String {
         let account = Account::Snapshot(1);
-        let record = Record { topic: "shop.public.orders", partition: None, key: Some(b"{\"id\":1}"), value, header, account };
+        let record = Record { topic: "shop.public.orders", partition: None, key: Some(b"{\"id\":1}"), value, headers, account };
         let mut line = Vec::new();
         write_line(&record, &mut line);
         String::from_utf8(line).unwrap()
@@ -169,12 +181,15 @@ mod tests {
     #[test]
     fn a_line_is_an_object_with_headers_when_there_are_any() {
         let start = r#"{"topic":"shop.public.orders","key":{"id":1},"value":"#;
-        assert_eq!(line(Some(b"{}"), None), format!("{start}{{}}}}\n"));
-        assert_eq!(line(None, None), format!("{start}null}}\n"));
-        let header = Header { name: "__debezium.newkey", value: b"{\"id\":2}" };
+        assert_eq!(line(Some(b"{}"), &[]), format!("{start}{{}}}}\n"));
+        assert_eq!(line(None, &[]), format!("{start}null}}\n"));
+        let headers = [
+            Header { name: "waltap.db", value: b"a\"b", is_json: false },
+            Header { name: "__debezium.newkey", value: b"{\"id\":2}", is_json: true },
+        ];
         assert_eq!(
-            line(Some(b"{}"), Some(header)),
-            format!("{start}{{}},\"headers\":{{\"__debezium.newkey\":{{\"id\":2}}}}}}\n")
+            line(Some(b"{}"), &headers),
+            format!("{start}{{}},\"headers\":{{\"waltap.db\":\"a\\\"b\",\"__debezium.newkey\":{{\"id\":2}}}}}}\n")
         );
     }
 }

@@ -10,7 +10,8 @@ use crate::event_error::event_error;
 
 /// The encoder for the format that was asked for.
 pub(crate) fn encoder(context: &Context) -> Encoder {
-    Encoder::new(&context.database, &context.options().format)
+    let options = context.options();
+    Encoder::new(&context.database, &options.format).with_headers(options.headers, &context.database)
 }
 
 /// A table made ready for it.

@@ -338,11 +338,11 @@ fn a_refusal_of_the_sink_ends_the_event() {
             Ok(())
         }
 
-        fn record_with_header(&mut self, _: Option<&[u8]>, _: Option<&[u8]>, _: Header<'_>) -> Result<(), Self::Error> {
+        fn record_with_headers(&mut self, _: Option<&[u8]>, _: Option<&[u8]>, _: &[Header<'_>]) -> Result<(), Self::Error> {
             Err("no header in this format")
         }
 
-        fn record_to_all(&mut self, _: &[u8]) -> Result<(), Self::Error> {
+        fn record_to_all(&mut self, _: &[u8], _: &[Header<'_>]) -> Result<(), Self::Error> {
             Err("full")
         }
     }

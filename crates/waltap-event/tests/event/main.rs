@@ -6,6 +6,7 @@
 mod changes;
 mod debezium;
 mod flat;
+mod headers;
 mod records;
 mod totality;
 mod values;

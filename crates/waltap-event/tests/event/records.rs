@@ -10,8 +10,8 @@ use waltap_event::{Header, RecordSink};
 pub(crate) enum Record {
     /// For one partition.
     One { key: Option<String>, value: Option<String> },
-    /// For one partition, with a header.
-    WithHeader { key: Option<String>, value: Option<String>, header: (String, String) },
+    /// For one partition, with headers.
+    WithHeaders { key: Option<String>, value: Option<String>, headers: Vec<(String, String)> },
     /// For every partition.
     All { value: String },
 }
@@ -25,12 +25,12 @@ impl Record {
     }
 
     pub(crate) fn is_tombstone(&self) -> bool {
-        matches!(self, Record::One { value: None, .. } | Record::WithHeader { value: None, .. })
+        matches!(self, Record::One { value: None, .. } | Record::WithHeaders { value: None, .. })
     }
 
     fn value(&self) -> &str {
         match self {
-            Record::One { value, .. } | Record::WithHeader { value, .. } => {
+            Record::One { value, .. } | Record::WithHeaders { value, .. } => {
                 value.as_deref().unwrap_or_else(|| panic!("a tombstone"))
             }
             Record::All { value } => value,
@@ -39,7 +39,7 @@ impl Record {
 
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Record::One { key, .. } | Record::WithHeader { key, .. } => key.as_deref(),
+            Record::One { key, .. } | Record::WithHeaders { key, .. } => key.as_deref(),
             Record::All { .. } => None,
         }
     }
@@ -64,14 +64,19 @@ impl RecordSink for Records {
         Ok(())
     }
 
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<(), Infallible> {
+    fn record_with_headers(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<(), Infallible> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let header = (header.name.to_owned(), text(header.value));
-        self.0.push(Record::WithHeader { key: key.map(text), value: value.map(text), header });
+        let headers = headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect();
+        self.0.push(Record::WithHeaders { key: key.map(text), value: value.map(text), headers });
         Ok(())
     }
 
-    fn record_to_all(&mut self, value: &[u8]) -> Result<(), Infallible> {
+    fn record_to_all(&mut self, value: &[u8], _: &[Header<'_>]) -> Result<(), Infallible> {
         self.0.push(Record::All { value: String::from_utf8(value.to_vec()).unwrap() });
         Ok(())
     }

@@ -207,7 +207,8 @@ async fn a_header_arrives_with_its_record_alone() {
     let topic = topic("header", 1, &[]).await;
     let producer = Producer::start(&options_with(&broker::brokers(), &[]), Recorder::default()).unwrap();
     producer.send(&topic, None, Some(b"k"), Some(b"1"), 0).unwrap();
-    producer.send_with_header(&topic, None, Some(b"k"), None, ("name", b"{\"id\":2}"), 0).unwrap();
+    let header: (&str, &[u8]) = ("name", b"{\"id\":2}");
+    producer.send_with_headers(&topic, None, Some(b"k"), None, [header].into_iter(), 0).unwrap();
     producer.send(&topic, None, Some(b"k"), Some(b"3"), 0).unwrap();
     producer.close(PATIENCE).await.unwrap();
     let headers: Vec<_> = read(&topic).await.into_iter().map(|record| record.headers).collect();

@@ -10,7 +10,7 @@ use waltap_capture::{
     TopicTemplate,
 };
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Format, Salt, debezium, flat, native};
+use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
 use waltap_postgres::Source;
 
 use super::layer::Origin;
@@ -60,6 +60,11 @@ impl Configuration {
             topic: self.topic()?,
             keys: self.keys()?,
             format: self.format()?,
+            headers: match self.choice("headers")? {
+                "position" => HeaderSet::Position,
+                "cloudevents" => HeaderSet::CloudEvents,
+                _ => HeaderSet::None,
+            },
             messages: self.switch("messages")?,
             discovery_interval: self.discovery_interval()?,
             source: self.source()?,

@@ -357,6 +357,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "headers",
+        value_name: "SET",
+        heading: TOPICS,
+        default: Some("none"),
+        choices: &[
+            ("none", "no headers, but for those of --format debezium"),
+            ("position", "waltap.op, .db, .schema, .table, .txid, .lsn, .commit_lsn, .seq and .ts_ms, as text"),
+            ("cloudevents", "those of a CloudEvent in binary mode: ce_id, ce_source, ce_type, ce_time and others"),
+        ],
+        help: "Which headers each record has, for readers that choose without looking into values",
+        more: "Tombstones have none.",
+        ..PLAIN
+    },
+    Setting {
         key: "tombstones",
         shape: Shape::Switch,
         value_name: "BOOL",

@@ -1,6 +1,7 @@
 //! What of a change is in its records, as the user chose: seen on standard output, where a record is a line.
 
 mod columns;
+mod headers;
 mod shared_topic;
 
 use std::time::Duration;

@@ -29,7 +29,7 @@ fn record(key: &str, before: &str, after: &str, operation: &str) -> Record {
 
 fn with_header(record: Record, name: &str, header: &str) -> Record {
     let Record::One { key, value } = record else { panic!("{record:?}") };
-    Record::WithHeader { key, value, header: (name.to_owned(), header.to_owned()) }
+    Record::WithHeaders { key, value, headers: vec![(name.to_owned(), header.to_owned())] }
 }
 
 fn tombstone(key: &str) -> Record {
