@@ -93,10 +93,11 @@ fn without_era(text: &[u8]) -> (&[u8], bool) {
 
 fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
-    if year_digits < 4 {
+    let (year, rest) = text.split_at_checked(year_digits)?;
+    // Years are filled up to four digits. With more zeros the text is not PostgreSQL's, and the date would not read back as it.
+    if year_digits < 4 || year_digits > 4 && year.starts_with(b"0") {
         return None;
     }
-    let (year, rest) = text.split_at_checked(year_digits)?;
     let year = year.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0'));
     let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
     let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
@@ -253,6 +254,7 @@ mod tests {
             "2024-01-00",
             "0000-01-01",
             "24-01-01",
+            "02024-01-01",
             "99999999-01-01",
             "2024-01-01 ",
             "2024/01/01",
