@@ -26,6 +26,13 @@ parity: ready ## What `--format debezium` writes against a running Debezium: eve
 	@scripts/install-debezium.sh
 	cargo test --locked -p waltap-tests --test parity -- --ignored --nocapture
 
+# For each target.
+SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ready-build ready-fuzz ## The fuzz targets, each for SECONDS (60), the checked-in corpus first
+	@scripts/fuzz.sh $(SECONDS)
+
 .PHONY: build
 build: ready-build ## The release binary, in target/release/waltap
 	cargo build --locked --release -p waltap
@@ -56,6 +63,10 @@ ready-kafka: ready
 .PHONY: ready-deny
 ready-deny:
 	@scripts/install-cargo-deny.sh
+
+.PHONY: ready-fuzz
+ready-fuzz:
+	@scripts/install-cargo-fuzz.sh
 
 .PHONY: clean
 clean: ## Remove what was built and what was fetched

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# Makes corpus/pgoutput/*.frame anew: what a real PostgreSQL writes, one frame a file, named SCENARIO-NUMBER-TAG.frame.
+# Makes the seeds of the corpus anew, from what a real PostgreSQL writes:
+#
+# * corpus/pgoutput/*.frame: one frame a file, named SCENARIO-NUMBER-TAG.frame.
+# * corpus/tuple/*.frame: changes of a table with the types of the target `tuple`, in their order.
+# * corpus/TARGET/*.text: the texts of the values in texts.sql, one a file, named TYPE-NUMBER.text.
 #
 # crates/waltap-pgoutput/tests/decoding/real_frames.rs asserts what each of them is. LSNs, oids and times differ from run to run; nothing else does.
 #
@@ -178,4 +182,56 @@ sql -c "insert into scratch values ('c')"
 # A keepalive, and then begin, relation, insert and commit.
 perl "$here/replication-frames.pl" "$cluster/.s.PGSQL.5432" corpus wire 5 | write_frames wire
 
-echo "$(find "$frames" -name '*.frame' | wc -l) frames in $frames"
+# The number of the relation chooses where the target begins in its list of types, and the key; here at the first, with the first as the key.
+tuples=$here/corpus/tuple
+mkdir -p "$tuples"
+rm -f "$tuples"/*.frame
+sql -f - <<'SQL'
+create extension hstore;
+create type place as (street text, number integer);
+create domain numbers as integer[];
+create table everything (a integer primary key, b text, c numeric, d timestamptz, e jsonb, f text[], g bytea, h boolean, i double precision, j timestamp,
+    k date, l timetz, m interval, n money, o hstore, p integer[], q tstzrange, r mood, s place, t "char", u hstore[], v numbers);
+alter table everything alter b set storage external;
+SQL
+sql -c "select pg_replication_slot_advance('corpus', pg_current_wal_flush_lsn())" >/dev/null
+# So that texts are as waltap's own sessions have them.
+PGOPTIONS='-c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c bytea_output=hex -c extra_float_digits=3 -c lc_monetary=C'
+export PGOPTIONS
+frames=$tuples scenario full <<'SQL'
+begin;
+insert into everything values (1, repeat('long ', 600), 12.50, '2024-11-21 09:06:40.5', '{"a": [1.50]}', '{a,"b c",NULL}', '\x00ff', true, 0.1,
+    '0044-03-15 12:00:00 BC', '2024-02-29', '12:00+05:30', '1 day -1 s', 1234.5, 'a=>1, b=>NULL', '{{1,2},{3,NULL}}', '[2024-01-01,)', 'ok',
+    '("Main ""St""",7)', 'x', '{"a=>1"}', '{1}');
+update everything set c = 'NaN';
+update everything set a = 2;
+alter table everything replica identity full;
+update everything set d = null, i = '-Infinity';
+delete from everything;
+commit;
+SQL
+for frame in "$tuples"/*; do
+    case $frame in
+    *-I.frame | *-U.frame | *-D.frame) perl -0777 -pi -e 'substr($_, 1, 4) = "\0\0\0\0"' "$frame" ;;
+    *) rm "$frame" ;;
+    esac
+done
+
+database=postgres sql -c "create database texts"
+rm -f "$here"/corpus/*/*.text
+database=texts sql -F ' ' -f "$here/texts.sql" | perl -e '
+    my %count;
+    while (my $line = <STDIN>) {
+        chomp $line;
+        my ($target, $type, $digits) = split / /, $line;
+        $type =~ s/^-|-$//g;
+        my $folder = "$ARGV[0]/$target";
+        -d $folder or mkdir $folder or die "$folder: $!";
+        my $name = sprintf("%s/%s-%02d.text", $folder, $type, $count{"$target $type"}++);
+        open(my $file, ">:raw", $name) or die "$name: $!";
+        print $file pack("H*", $digits // "");
+        close($file) or die "$name: $!";
+    }
+' "$here/corpus"
+
+echo "$(find "$here/corpus" -name '*.text' | wc -l) texts, $(find "$tuples" -name '*.frame' | wc -l) rows, $(find "$here/corpus/pgoutput" -name '*.frame' | wc -l) frames in $here/corpus"
