@@ -33,6 +33,10 @@ SECONDS ?= 60
 fuzz: ready-build ready-fuzz ## The fuzz targets, each for SECONDS (60), the checked-in corpus first
 	@scripts/fuzz.sh $(SECONDS)
 
+.PHONY: bench-encoding
+bench-encoding: ready-build ## What it costs to write a value, by type and format, and a row, beside two peers
+	cargo run --locked --release -p waltap-bench --bin encoding
+
 .PHONY: build
 build: ready-build ## The release binary, in target/release/waltap
 	cargo build --locked --release -p waltap
