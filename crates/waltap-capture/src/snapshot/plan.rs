@@ -7,7 +7,7 @@ use waltap_error::Result;
 use waltap_event::TableShape;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::connect::Sql;
-use waltap_postgres::copy::{Chunk, measure, plan_chunks};
+use waltap_postgres::copy::{Chunk, keep_plannable, measure, plan_chunks};
 
 use super::worker::Job;
 use crate::sink::{TableCount, Topic};
@@ -62,7 +62,8 @@ impl<'a> Planner<'a> {
             let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
             self.types.learn(&self.sql, &oids).await?;
             let shape = Arc::new(snapshot_shape(self.context, &table, self.types)?);
-            let pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
+            let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
+            keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
             let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
             planned.push(PlannedTable { table, chunks, shape, topic: Arc::new(topic) });
         }

@@ -45,17 +45,20 @@ pub struct Chunk {
 
 impl Chunk {
     /// The statement that copies it out, in the text format.
+    ///
+    /// A relation is copied as such where that can be said: the copy of a query asks the planner, which looks into the functions of the
+    /// relation's indexes, and fails where one of them names something without its schema, since our search path does not lead there.
     pub fn copy_statement(&self) -> String {
-        let mut statement = String::from("COPY (SELECT ");
+        let mut columns = String::new();
         for (index, column) in self.columns.iter().enumerate() {
-            if index > 0 {
-                statement.push_str(", ");
-            }
-            statement.push_str(&quoted_identifier(column));
+            columns.push_str(if index > 0 { ", " } else { "" });
+            columns.push_str(&quoted_identifier(column));
+        }
+        if self.is_whole_relation() {
+            return format!("COPY {} ({columns}) TO STDOUT", self.relation);
         }
         let only = if self.only { "ONLY " } else { "" };
-        // Writing into a String cannot fail.
-        let _ = write!(statement, " FROM {only}{}", self.relation);
+        let mut statement = format!("COPY (SELECT {columns} FROM {only}{}", self.relation);
         let mut conditions = Vec::new();
         if let Some(PageRange { from, to }) = self.pages {
             conditions.push(format!("ctid >= '({from},0)'::tid"));
@@ -63,10 +66,16 @@ impl Chunk {
         }
         conditions.extend(self.row_filter.as_ref().map(|filter| format!("({filter})")));
         if !conditions.is_empty() {
+            // Writing into a String cannot fail.
             let _ = write!(statement, " WHERE {}", conditions.join(" AND "));
         }
         statement.push_str(") TO STDOUT");
         statement
+    }
+
+    /// Whether COPY can name it: all rows of one relation, and some columns. Children by inheritance it leaves out by itself.
+    fn is_whole_relation(&self) -> bool {
+        self.only && self.pages.is_none() && self.row_filter.is_none() && !self.columns.is_empty()
     }
 }
 
@@ -90,6 +99,20 @@ pub async fn measure(client: &Client, table: &Table) -> Result<HashMap<u32, u64>
         .map(|row| Ok((row.try_get("oid")?, u64::try_from(row.try_get::<_, i64>("pages")?).unwrap_or(0))))
         .collect::<Result<_, tokio_postgres::Error>>()
         .map_err(|error| refused(doing(), error))
+}
+
+/// Takes the relations out of the counts that the planner fails on, so that they are read in one piece, without it. Only those that would be
+/// parted are asked about.
+pub async fn keep_plannable(client: &Client, table: &Table, pages: &mut HashMap<u32, u64>, pages_max: u32) {
+    let leaves = table.leaves.iter().map(|leaf| (leaf.oid, leaf.quoted()));
+    for (oid, relation) in leaves.chain([(table.oid, table.quoted())]) {
+        if pages.get(&oid).is_some_and(|pages| *pages > u64::from(pages_max)) {
+            // Why is of no interest here: if the relation cannot be read at all, reading it tells.
+            if client.batch_execute(&format!("SELECT FROM ONLY {relation} LIMIT 0")).await.is_err() {
+                pages.remove(&oid);
+            }
+        }
+    }
 }
 
 /// Parts a table into chunks of about `pages_max` pages each (zero counts as one), from the page counts of [`measure`].

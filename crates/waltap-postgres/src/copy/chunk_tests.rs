@@ -26,6 +26,8 @@ fn ranges_meet_and_the_last_has_no_end() {
 fn the_statement_quotes_what_it_names() {
     let mut table = table("T\"1");
     table.columns[1].name = "order\"by".to_owned();
+    let whole = plan_chunks(&table, &HashMap::new(), 150_000, 2);
+    assert_eq!(whole[0].copy_statement(), r#"COPY "public"."T""1" ("id", "order""by") TO STDOUT"#);
     let chunks = plan_chunks(&table, &HashMap::from([(table.oid, 3)]), 150_000, 2);
     assert_eq!(
         chunks[0].copy_statement(),

@@ -7,7 +7,7 @@ mod chunk;
 mod reader;
 mod row;
 
-pub use chunk::{Chunk, PageRange, TID_RANGE_VERSION, measure, plan_chunks};
+pub use chunk::{Chunk, PageRange, TID_RANGE_VERSION, keep_plannable, measure, plan_chunks};
 pub use reader::{CopyError, CopyRows, SnapshotReader};
 pub use row::{CopyRow, CopyValues, RowError, RowParser, lines};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use waltap_pgoutput::Value;
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Table, tables};
-use waltap_postgres::copy::{Chunk, RowParser, SnapshotReader, lines, measure, plan_chunks};
+use waltap_postgres::copy::{Chunk, RowParser, SnapshotReader, keep_plannable, lines, measure, plan_chunks};
 
 use crate::catalog::find;
 use crate::fixture::Cluster;
@@ -189,4 +189,29 @@ async fn a_foreign_leaf_is_read_in_one_piece() {
     let mut rows = read(&reader, root, &plan_chunks(root, &pages, 150_000, 1)).await;
     rows.sort();
     assert_eq!(rows.iter().map(|row| row[1].as_deref()).collect::<Vec<_>>(), [Some("near"), Some("away")]);
+}
+
+#[tokio::test]
+async fn a_table_that_the_planner_fails_on_is_read_all_the_same() {
+    let cluster = Cluster::start();
+    // The function is found by the search path of those who use the table, and not by ours.
+    cluster.psql(
+        "postgres",
+        "CREATE FUNCTION inner_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+         CREATE FUNCTION outer_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT inner_one($1)';
+         CREATE TABLE t (id int, filler text);
+         CREATE INDEX ON t (outer_one(id));
+         INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 300) i",
+    );
+    let exporter = cluster.sql("postgres").await;
+    let snapshot = export(&exporter).await;
+    let session = cluster.sql("postgres").await;
+    let all = tables(&session).await.expect("tables");
+    let table = find(&all, "t");
+    let mut pages = measure(&session, table).await.expect("measured");
+    assert!(session.batch_execute("SELECT FROM public.t").await.is_err(), "the planner does not fail on it");
+    keep_plannable(&session, table, &mut pages, 4).await;
+    let chunks = plan_chunks(table, &pages, 150_000, 4);
+    let reader = SnapshotReader::begin(&*session, &snapshot).await.expect("the snapshot is taken over");
+    assert_eq!((chunks.len(), read(&reader, table, &chunks).await.len()), (1, 300));
 }
