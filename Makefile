@@ -37,6 +37,12 @@ fuzz: ready-build ready-fuzz ## The fuzz targets, each for SECONDS (60), the che
 bench-encoding: ready-build ## What it costs to write a value, by type and format, and a row, beside two peers
 	cargo run --locked --release -p waltap-bench --bin encoding
 
+.PHONY: regression
+regression: ready-kafka ## PostgreSQL's own regression tests: the database that they leave, captured whole, by snapshot, by stream and while they run
+	@scripts/install-postgres.sh 15
+	@scripts/install-regression.sh
+	cargo test --locked -p waltap-tests --test e2e -- regression:: --ignored --nocapture --test-threads 1
+
 .PHONY: build
 build: ready-build ## The release binary, in target/release/waltap
 	cargo build --locked --release -p waltap

@@ -39,7 +39,7 @@ pub use http::{Response, get};
 pub use kafka::{Kafka, KafkaOptions};
 pub use kit::{Kit, run, run_within};
 pub use ports::free_port;
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{Postgres, PostgresOptions, repository};
 pub use process::{Launch, Process};
 pub use proxy::Proxy;
 pub use random::Random;

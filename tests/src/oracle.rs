@@ -13,7 +13,7 @@ mod order;
 mod rebuild;
 mod source;
 
-pub use compare::{TableReport, compare, ensure_equal};
+pub use compare::{ReadTopic, TableReport, compare, ensure_equal, read};
 pub use event::{Columns, Event, Operation, Position, parse_lsn};
 pub use order::{OrderChecker, Verdict};
 pub use rebuild::{Row, Rows, rebuild};

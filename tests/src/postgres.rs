@@ -3,13 +3,13 @@
 mod programs;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use self::programs::Programs;
-pub(crate) use self::programs::repository;
+pub use self::programs::repository;
 use crate::process::give_to;
 use crate::{Failure, Launch, Process, Result, Sql, TempFolder, free_port, wait_until};
 
@@ -172,6 +172,32 @@ impl Postgres {
     /// Lets them go on.
     pub fn resume(&mut self) -> Result {
         self.server()?.resume()
+    }
+
+    /// A program that speaks to it: one of its own by name, such as `psql`, or another by path. It runs as the server's user, and the
+    /// environment tells it where to connect, as superuser.
+    pub fn client(&self, program: impl AsRef<Path>, log: impl Into<PathBuf>) -> Launch {
+        let program = program.as_ref();
+        let program = if program.is_absolute() { program.to_owned() } else { self.programs().join(program) };
+        let mut launch = Launch::new(program, log);
+        launch.user = self.programs.user();
+        let port = self.port.to_string();
+        let address = [("PGHOST", "127.0.0.1"), ("PGPORT", port.as_str()), ("PGUSER", "postgres")];
+        launch.environment = address.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        launch
+    }
+
+    /// The folder of its programs.
+    pub fn programs(&self) -> &Path {
+        self.programs.folder()
+    }
+
+    /// Makes a folder into which the server and its clients may write. It goes with the cluster.
+    pub fn make_folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        fs::create_dir(&path)?;
+        give_to(&path, self.programs.user())?;
+        Ok(path)
     }
 
     /// Its port on 127.0.0.1.

@@ -76,14 +76,19 @@ pub async fn ensure_equal(postgres: &Postgres, topics: &Topics, databases: &[&st
     Ok(reports)
 }
 
-#[derive(Default)]
-struct ReadTopic {
-    rows: Rows,
-    events: u64,
-    repeats: u64,
+/// What a topic tells of its table.
+#[derive(Debug, Default)]
+pub struct ReadTopic {
+    /// Its rows.
+    pub rows: Rows,
+    /// Events in it, repeats included.
+    pub events: u64,
+    /// Events that were repeats.
+    pub repeats: u64,
 }
 
-async fn read(topics: &Topics, topic: &str) -> Result<ReadTopic> {
+/// Rebuilds a table from its topic. Fails where the topic breaks the order.
+pub async fn read(topics: &Topics, topic: &str) -> Result<ReadTopic> {
     let (topics, topic) = (topics.clone(), topic.to_owned());
     let name = topic.clone();
     let read = blocking(move || {

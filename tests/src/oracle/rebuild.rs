@@ -82,6 +82,11 @@ impl Rows {
         Ok(())
     }
 
+    /// The rows themselves, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.keyed.values().chain(self.unkeyed.iter().map(|(_, row)| row))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.keyed.len() + self.unkeyed.len()
@@ -95,8 +100,8 @@ impl Rows {
     /// The values of a table's present columns, sorted by row, to be compared with the source's. A column that a row never had is
     /// null: it was added later, without a default.
     pub fn canonical(&self, table: &Table) -> Result<Vec<Vec<Option<String>>>> {
-        let rows = self.keyed.values().chain(self.unkeyed.iter().map(|(_, row)| row));
-        let mut rows = rows
+        let mut rows = self
+            .iter()
             .map(|row| {
                 let values = table.columns.iter().map(|column| match row.get(&column.name) {
                     Some(json) => canonical::of_event(json, column.kind),

@@ -34,10 +34,12 @@ pub struct Table {
     pub name: String,
     /// Its columns, as they are now.
     pub columns: Vec<Column>,
+    /// Whether its rows are those of its partitions.
+    pub partitioned: bool,
 }
 
 /// User tables: ordinary ones and the roots of partitioned ones, permanent ones only.
-const TABLES: &str = "SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+const TABLES: &str = "SELECT n.nspname, c.relname, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2";
 
@@ -46,7 +48,10 @@ pub async fn tables(sql: &Sql) -> Result<Vec<Table>> {
     let mut tables = Vec::new();
     for row in sql.rows(TABLES).await? {
         let mut fields = row.into_iter().flatten();
-        let (Some(schema), Some(name), Some(oid)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(schema), Some(name), Some(oid), Some(kind)) = (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
         // Generated columns are not published.
         let columns = sql
             .rows(&format!(
@@ -58,7 +63,7 @@ pub async fn tables(sql: &Sql) -> Result<Vec<Table>> {
             let mut fields = row.into_iter().flatten();
             Some(column(fields.next()?, &fields.next()?, &fields.next()?, &fields.next()?))
         });
-        tables.push(Table { schema, name, columns: columns.collect() });
+        tables.push(Table { schema, name, columns: columns.collect(), partitioned: kind == "p" });
     }
     Ok(tables)
 }
@@ -77,16 +82,24 @@ fn column(name: String, quoted: &str, type_name: &str, category: &str) -> Column
 }
 
 impl Table {
-    /// Its topic, by the default template.
+    /// Its topic, by the default template: what Kafka does not allow becomes `_`.
     pub fn topic(&self, database: &str) -> String {
-        format!("{database}.{}.{}", self.schema, self.name)
+        let is_legal = |character: char| character.is_ascii_alphanumeric() || ".-".contains(character);
+        let name = format!("{database}.{}.{}", self.schema, self.name);
+        name.chars().map(|character| if is_legal(character) { character } else { '_' }).collect()
+    }
+
+    /// What to select its rows from: those of tables that inherit from it are not its own.
+    pub fn relation(&self) -> String {
+        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let only = if self.partitioned { "" } else { "ONLY " };
+        format!("{only}{}.{}", quote(&self.schema), quote(&self.name))
     }
 
     /// All of its rows, sorted.
     pub async fn rows(&self, sql: &Sql) -> Result<Vec<Vec<Option<String>>>> {
         let columns: Vec<&str> = self.columns.iter().map(|column| column.expression.as_str()).collect();
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let query = format!("SELECT {} FROM {}.{}", columns.join(", "), quote(&self.schema), quote(&self.name));
+        let query = format!("SELECT {} FROM {}", columns.join(", "), self.relation());
         let mut rows = sql.rows(&query).await?;
         for row in &mut rows {
             for (column, value) in self.columns.iter().zip(row) {

@@ -37,6 +37,11 @@ impl Programs {
         Ok(Programs { folder: folder.canonicalize()?, user: server_user()? })
     }
 
+    /// Where they are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// One of the programs.
     pub(super) fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
@@ -49,7 +54,7 @@ impl Programs {
 }
 
 /// The root of the repository: where `.cache/` and `target/` are.
-pub(crate) fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 

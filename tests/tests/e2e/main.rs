@@ -13,6 +13,7 @@ mod kit;
 mod many_tables;
 mod memory;
 mod records;
+mod regression;
 mod stdout;
 mod values;
 mod workload;

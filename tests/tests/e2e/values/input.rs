@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use waltap_tests::{Failure, Result};
 
 /// The text of a value for the input of its type; `None` for null. `type_name` is of the element where the type is an array's.
-pub(super) fn input(json: &RawValue, type_name: &str) -> Result<Option<String>> {
+pub(crate) fn input(json: &RawValue, type_name: &str) -> Result<Option<String>> {
     let json = json.get();
     let (element, is_array) = match type_name.strip_suffix("[]") {
         Some(element) => (element, true),

@@ -3,7 +3,7 @@
 
 mod generated;
 mod generators;
-mod input;
+pub(crate) mod input;
 mod samples;
 
 use std::collections::BTreeMap;
