@@ -32,8 +32,6 @@ pub(super) const DIFFERENCES: &[Difference] = &[
             _ => false,
         },
     },
-    // The order of a key's columns is that of the table.
-    Difference { name: "the order of columns in a key", holds: is_key_order },
     // A record with neither key nor value tells nothing.
     Difference {
         name: "tombstones without a key",
@@ -133,11 +131,4 @@ fn is_lost(mismatch: &Mismatch) -> bool {
 
 fn is_of(mismatch: &Mismatch, types: &[&str]) -> bool {
     mismatch.type_name().is_some_and(|type_name| types.contains(&type_name))
-}
-
-/// Whether the two are keys of the same columns with the same values.
-fn is_key_order(mismatch: &Mismatch) -> bool {
-    let is_key = mismatch.part == "key" || mismatch.part.starts_with("headers.");
-    let parsed = |text: &Option<String>| text.as_ref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    is_key && mismatch.debezium.is_some() && parsed(&mismatch.debezium) == parsed(&mismatch.waltap)
 }

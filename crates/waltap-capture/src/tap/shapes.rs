@@ -58,14 +58,23 @@ pub(crate) fn stream_shape(
             treatment: Treatment::Keep,
         })
         .collect();
-    let marked: Vec<String> = match relation.replica_identity {
-        ReplicaIdentity::Full => known.map(|table| table.key.clone()).unwrap_or_default(),
-        _ => columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect(),
+    let indexed = known.map_or(&[][..], |table| &table.key);
+    let key = match relation.replica_identity {
+        ReplicaIdentity::Full => indexed.to_vec(),
+        _ => in_order_of(indexed, columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect()),
     };
-    shape(context, relation.schema, relation.name, columns, &marked)
+    shape(context, relation.schema, relation.name, columns, &key)
 }
 
-/// The key's columns stand in the order of the table, because that is all that a relation message tells.
+/// The columns of the identity in the order of its index. A relation message tells which they are, in the order of the table; the catalog
+/// tells the order. Where the two know of the same columns, the index is that of the message, or another one over the same columns, made
+/// since. Otherwise the index has changed, or is gone, since the change was made: then the order of the table is all that is left.
+fn in_order_of(indexed: &[String], marked: Vec<String>) -> Vec<String> {
+    let is_same = indexed.len() == marked.len() && marked.iter().all(|name| indexed.contains(name));
+    if is_same { indexed.to_vec() } else { marked }
+}
+
+/// `identity` is in the key's order.
 fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, identity: &[String]) -> Result<TableShape> {
     let selection = &context.options().columns;
     let columns: Vec<Column> = columns
@@ -81,7 +90,7 @@ fn shape(context: &Context, schema: &str, table: &str, columns: Vec<Column>, ide
     }
     let key = match chosen {
         Some(chosen) => chosen.to_vec(),
-        None => columns.iter().filter(|column| identity.contains(&column.name)).map(|column| column.name.clone()).collect(),
+        None => identity.iter().filter(|name| columns.iter().any(|column| column.name == **name)).cloned().collect(),
     };
     let in_key = columns.iter().filter(|column| key.contains(&column.name));
     check_treatment(
@@ -155,6 +164,16 @@ mod tests {
         assert!(refused(Treatment::Mask(Mask::Truncate(100))));
         assert!(refused(Treatment::Mask(Mask::Constant("x".to_owned()))));
         assert!(refused(Treatment::Omit));
+    }
+
+    #[test]
+    fn a_key_has_the_order_of_its_index() {
+        let names = |text: &str| -> Vec<String> { text.chars().map(String::from).collect() };
+        assert_eq!(in_order_of(&names("cab"), names("abc")), names("cab"));
+        assert_eq!(in_order_of(&[], names("abc")), names("abc"), "dropped since");
+        assert_eq!(in_order_of(&names("ba"), names("abc")), names("abc"), "another index since");
+        assert_eq!(in_order_of(&names("dcba"), names("abc")), names("abc"), "another index since");
+        assert_eq!(in_order_of(&names("cbd"), names("abc")), names("abc"), "another index since");
     }
 
     #[test]

@@ -197,16 +197,18 @@ async fn capture(
         let sql: Sql = context.options().source.sql(&context.database).await?;
         types.learn(&sql, &oids).await?;
     }
-    // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet.
-    let found;
-    let known = match catalog.iter().find(|table| table.oid == relation.id) {
-        Some(known) => Some(known),
-        None => {
+    // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet, or
+    // the order that a key of several columns has got since; a table that is gone is as the last look saw it.
+    let seen = catalog.iter().find(|table| table.oid == relation.id);
+    let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
+    let found = match seen {
+        Some(_) if !has_order => None,
+        _ => {
             let sql: Sql = context.options().source.sql(&context.database).await?;
-            found = tables_by_oid(&sql, &[relation.id]).await?;
-            found.first()
+            tables_by_oid(&sql, &[relation.id]).await?.pop()
         }
     };
+    let known = found.as_ref().or(seen);
     let shape = stream_shape(context, relation, known, types)?;
     let prepared = prepare(context, &shape)?;
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
