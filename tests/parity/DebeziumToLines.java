@@ -23,12 +23,15 @@ import org.apache.kafka.connect.storage.OffsetStorageReader;
 
 /**
  * Runs Debezium's PostgreSQL connector as a Kafka Connect worker would, and writes what would go to Kafka: a line of JSON a record, its
- * parts the very bytes that JsonConverter makes without schemas.
+ * parts the very bytes that JsonConverter makes.
  *
  * <p>Usage: DebeziumToLines FOLDER. Each NAME.properties there is a connector, whose records go to NAME.lines beside it. It runs until it is
  * killed, or until a connector fails.
  */
 public final class DebeziumToLines {
+    /** Before the names of JsonConverter's properties, as in a worker's own configuration. */
+    private static final String CONVERTER_PREFIX = "value.converter.";
+
     private DebeziumToLines() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -62,7 +65,13 @@ public final class DebeziumToLines {
         PostgresConnectorTask task = new PostgresConnectorTask();
         task.initialize(new Context(settings));
         task.start(settings);
-        Lines lines = new Lines(Path.of(configuration.toString().replace(".properties", ".lines")));
+        Map<String, String> converter = new HashMap<>();
+        settings.forEach((name, value) -> {
+            if (name.startsWith(CONVERTER_PREFIX)) {
+                converter.put(name.substring(CONVERTER_PREFIX.length()), value);
+            }
+        });
+        Lines lines = new Lines(Path.of(configuration.toString().replace(".properties", ".lines")), converter);
         while (true) {
             List<SourceRecord> records = task.poll();
             for (SourceRecord record : records == null ? List.<SourceRecord>of() : records) {
@@ -77,17 +86,13 @@ public final class DebeziumToLines {
         private static final byte[] NULL = "null".getBytes(StandardCharsets.UTF_8);
 
         private final OutputStream file;
-        private final JsonConverter keys = converter(true);
-        private final JsonConverter values = converter(false);
+        private final JsonConverter keys = new JsonConverter();
+        private final JsonConverter values = new JsonConverter();
 
-        Lines(Path path) throws IOException {
+        Lines(Path path, Map<String, String> converter) throws IOException {
             file = new BufferedOutputStream(Files.newOutputStream(path));
-        }
-
-        private static JsonConverter converter(boolean isKey) {
-            JsonConverter converter = new JsonConverter();
-            converter.configure(Map.of("schemas.enable", "false"), isKey);
-            return converter;
+            keys.configure(converter, true);
+            values.configure(converter, false);
         }
 
         void write(SourceRecord record) throws IOException {

@@ -1,12 +1,12 @@
 //! From changes to records, in whatever format.
 
-use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Tuple, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Tuple, Value};
 
-use crate::headers::{HeaderList, HeaderSet, HeaderWriter, TableName};
+use crate::headers::{HeaderList, HeaderSet, HeaderWriter};
 use crate::layout::Layout;
 use crate::record::Record;
 use crate::row::{Merged, check_count, key_changed};
-use crate::table::Prepared;
+use crate::table::{Prepared, TableName};
 use crate::{Failure, Header, Operation, RecordSink, Stamp};
 
 /// Has a layout write each event, and gives the records to a sink.
@@ -132,6 +132,21 @@ impl<L: Layout> Composer<L> {
 
     pub(crate) fn transaction_ended(&mut self, end: Lsn) {
         self.layout.transaction_ended(end);
+    }
+
+    /// What some formats write at the beginning of a transaction.
+    pub(crate) fn begin<S: RecordSink>(&mut self, stamp: &Stamp, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        if self.layout.write_begin(stamp, &mut self.record) { self.record.give(&[], sink) } else { Ok(()) }
+    }
+
+    /// What some formats write at the end of a transaction.
+    pub(crate) fn commit<S: RecordSink>(&mut self, stamp: &Stamp, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        if self.layout.write_commit(stamp, &mut self.record) { self.record.give(&[], sink) } else { Ok(()) }
+    }
+
+    /// What some formats write from time to time.
+    pub(crate) fn heartbeat<S: RecordSink>(&mut self, now: PgTime, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        if self.layout.write_heartbeat(now, &mut self.record) { self.record.give(&[], sink) } else { Ok(()) }
     }
 
     fn give<S: RecordSink>(

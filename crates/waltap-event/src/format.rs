@@ -1,6 +1,8 @@
 //! The choice of a format, and what works whatever it is.
 
-use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Tuple, Value};
+use std::time::Duration;
+
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Tuple, Value};
 
 use crate::composer::Composer;
 use crate::debezium::{self, Debezium};
@@ -19,6 +21,33 @@ pub enum Format {
     Flat(flat::Options),
     /// What Debezium's connector writes: see [`debezium`].
     Debezium(Box<debezium::Options>),
+}
+
+/// A record from time to time that says that the capture is alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeats {
+    /// The topic for them.
+    pub topic: String,
+    /// How often.
+    pub interval: Duration,
+}
+
+impl Format {
+    /// The topic for the records of [`Encoder::transaction_begins`] and [`Encoder::transaction_commits`]. None: there are none.
+    pub fn transaction_topic(&self, database: &str) -> Option<String> {
+        match self {
+            Format::Debezium(options) => options.transaction_topic(database),
+            Format::Native(_) | Format::Flat(_) => None,
+        }
+    }
+
+    /// Where and when the records of [`Encoder::heartbeat`] are wanted. None: there are none.
+    pub fn heartbeats(&self, database: &str) -> Option<Heartbeats> {
+        match self {
+            Format::Debezium(options) => options.heartbeats(database),
+            Format::Native(_) | Format::Flat(_) => None,
+        }
+    }
 }
 
 impl Default for Format {
@@ -62,7 +91,7 @@ pub struct Encoder(FormatEncoder);
 enum FormatEncoder {
     Native(Composer<Native>),
     Flat(Composer<Flat>),
-    Debezium(Composer<Debezium>),
+    Debezium(Box<Composer<Debezium>>),
 }
 
 /// Hands an event to the format of both the encoder and the table.
@@ -83,7 +112,7 @@ impl Encoder {
         Encoder(match format {
             Format::Native(options) => FormatEncoder::Native(Composer::new(Native::new(database, *options))),
             Format::Flat(options) => FormatEncoder::Flat(Composer::new(Flat::new(database, *options))),
-            Format::Debezium(options) => FormatEncoder::Debezium(Composer::new(Debezium::new(database, options))),
+            Format::Debezium(options) => FormatEncoder::Debezium(Box::new(Composer::new(Debezium::new(database, options)))),
         })
     }
 
@@ -93,7 +122,7 @@ impl Encoder {
         Encoder(match self.0 {
             FormatEncoder::Native(composer) => FormatEncoder::Native(composer.with_headers(set, database)),
             FormatEncoder::Flat(composer) => FormatEncoder::Flat(composer.with_headers(set, database)),
-            FormatEncoder::Debezium(composer) => FormatEncoder::Debezium(composer.with_headers(set, database)),
+            FormatEncoder::Debezium(composer) => FormatEncoder::Debezium(Box::new(composer.with_headers(set, database))),
         })
     }
 
@@ -168,6 +197,33 @@ impl Encoder {
             FormatEncoder::Native(composer) => composer.transaction_ended(end),
             FormatEncoder::Flat(composer) => composer.transaction_ended(end),
             FormatEncoder::Debezium(composer) => composer.transaction_ended(end),
+        }
+    }
+
+    /// A transaction begins: what stands at its beginning, for [`Format::transaction_topic`]. Its `lsn` is that of the message.
+    pub fn transaction_begins<S: RecordSink>(&mut self, stamp: &Stamp, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        match &mut self.0 {
+            FormatEncoder::Native(composer) => composer.begin(stamp, sink),
+            FormatEncoder::Flat(composer) => composer.begin(stamp, sink),
+            FormatEncoder::Debezium(composer) => composer.begin(stamp, sink),
+        }
+    }
+
+    /// All events of the transaction were written: what stands at its end, for [`Format::transaction_topic`].
+    pub fn transaction_commits<S: RecordSink>(&mut self, stamp: &Stamp, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        match &mut self.0 {
+            FormatEncoder::Native(composer) => composer.commit(stamp, sink),
+            FormatEncoder::Flat(composer) => composer.commit(stamp, sink),
+            FormatEncoder::Debezium(composer) => composer.commit(stamp, sink),
+        }
+    }
+
+    /// A sign of life, for [`Format::heartbeats`].
+    pub fn heartbeat<S: RecordSink>(&mut self, now: PgTime, sink: &mut S) -> Result<(), Failure<S::Error>> {
+        match &mut self.0 {
+            FormatEncoder::Native(composer) => composer.heartbeat(now, sink),
+            FormatEncoder::Flat(composer) => composer.heartbeat(now, sink),
+            FormatEncoder::Debezium(composer) => composer.heartbeat(now, sink),
         }
     }
 }

@@ -7,6 +7,7 @@ use waltap_pgoutput::Lsn;
 use crate::json::number::write_u64;
 use crate::native::envelope::unix_millis;
 use crate::record::{Record, shrink};
+use crate::table::TableName;
 use crate::text::date_time;
 use crate::{Header, Operation, Stamp};
 
@@ -53,13 +54,6 @@ impl Default for HeaderList<'_> {
     fn default() -> Self {
         HeaderList { headers: [Header { name: "", value: b"", is_json: false }; HEADERS_MAX], count: 0 }
     }
-}
-
-/// Where a table is, as headers name it.
-#[derive(Clone, Debug)]
-pub(crate) struct TableName {
-    pub(crate) schema: Box<str>,
-    pub(crate) table: Box<str>,
 }
 
 /// Writes headers. Its buffers are used again from record to record.

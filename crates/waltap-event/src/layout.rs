@@ -1,6 +1,6 @@
 //! What a format is: how each event of it is written.
 
-use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Value};
 
 use crate::record::Record;
 use crate::row::Merged;
@@ -62,6 +62,21 @@ pub(crate) trait Layout {
 
     /// Hears that a transaction is over, whether or not any of its events were written, and where its commit ends.
     fn transaction_ended(&mut self, _end: Lsn) {}
+
+    /// Writes the record that says that a transaction begins. False, and nothing: the format has none.
+    fn write_begin(&mut self, _stamp: &Stamp, _record: &mut Record) -> bool {
+        false
+    }
+
+    /// Writes the record that says that a transaction is over. False, and nothing: the format has none.
+    fn write_commit(&mut self, _stamp: &Stamp, _record: &mut Record) -> bool {
+        false
+    }
+
+    /// Writes the record that says that the capture is alive. False, and nothing: the format has none.
+    fn write_heartbeat(&mut self, _now: PgTime, _record: &mut Record) -> bool {
+        false
+    }
 
     /// Gives back what memory was needed for something large.
     fn give_back_memory(&mut self);

@@ -37,7 +37,7 @@ mod treatment;
 pub use catalog::{TypeCatalog, TypeDescription};
 pub use data_type::{BaseType, DataType, ExtensionType};
 pub use error::{Error, Failure};
-pub use format::{Encoder, Format, Table};
+pub use format::{Encoder, Format, Heartbeats, Table};
 pub use headers::HeaderSet;
 pub use kind::Kind;
 pub use operation::Operation;

@@ -1,6 +1,5 @@
 //! A table made ready for an encoder.
 
-use crate::headers::TableName;
 use crate::{Error, TableShape, Treatment, own_names};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
@@ -33,6 +32,21 @@ pub(crate) struct KeyColumn {
     pub(crate) name: Box<str>,
     /// `{"name":` for the first, with what the key begins with before it, `,"name":` for the others.
     pub(crate) field: Box<[u8]>,
+}
+
+/// What a table is called in its database.
+#[derive(Clone, Debug)]
+pub(crate) struct TableName {
+    pub(crate) schema: Box<str>,
+    pub(crate) table: Box<str>,
+    /// `schema.table`, as it stands.
+    pub(crate) dotted: Box<str>,
+}
+
+impl TableName {
+    fn new(schema: &str, table: &str) -> Self {
+        TableName { schema: schema.into(), table: table.into(), dotted: format!("{schema}.{table}").into() }
+    }
 }
 
 impl<How> Prepared<How> {
@@ -91,7 +105,7 @@ impl<How> Prepared<How> {
                 key.push(KeyColumn { name: name.as_str().into(), field: field(mark, &written) });
             }
         }
-        let name = TableName { schema: shape.schema.as_str().into(), table: shape.table.as_str().into() };
+        let name = TableName::new(&shape.schema, &shape.table);
         Ok(Prepared { head, name, columns, key: key.into() })
     }
 }

@@ -126,6 +126,14 @@ impl Context {
         Ok(topics.swap_remove(0))
     }
 
+    /// A topic for records that are no table's, made when it is missing. The databases of a capture may share it, for the same purpose.
+    pub(crate) async fn side_topic(&self, name: &str, purpose: &str) -> Result<Topic> {
+        let name = waltap_kafka::legal_topic_name(name)?.into_owned();
+        self.shared.claims.claim(&name, "", "", purpose)?;
+        let mut topics = self.ensure_topics(vec![name]).await?;
+        Ok(topics.swap_remove(0))
+    }
+
     async fn ensure_topics(&self, names: Vec<String>) -> Result<Vec<Topic>> {
         let Destination::Kafka(kafka) = &self.shared.destination else {
             return Ok(names.into_iter().map(|name| Topic { name, partitions: 1 }).collect());

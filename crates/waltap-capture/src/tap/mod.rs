@@ -8,6 +8,7 @@ mod leaves;
 mod opening;
 mod session;
 mod shapes;
+mod side_topics;
 mod stream;
 mod tables;
 mod types;

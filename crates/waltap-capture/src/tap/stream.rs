@@ -9,6 +9,7 @@ use waltap_event::{Encoder, Stamp};
 use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
 use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage};
 
+use super::side_topics::SideTopics;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
@@ -22,6 +23,20 @@ struct OpenTransaction {
     ordinal: u64,
     /// Whether anything of it was sent.
     has_events: bool,
+}
+
+impl OpenTransaction {
+    /// The stamp of its next change.
+    fn stamp(&self, lsn: Lsn, now: PgTime) -> Stamp {
+        Stamp {
+            txid: Some(self.begin.xid),
+            lsn,
+            commit_lsn: self.begin.final_lsn,
+            ordinal: Some(self.ordinal),
+            happened_at: self.begin.commit_time,
+            written_at: now,
+        }
+    }
 }
 
 /// What a frame needs before it can be taken.
@@ -57,7 +72,8 @@ pub(crate) struct Stream {
     encoder: Encoder,
     ledger: Ledger,
     open: Option<OpenTransaction>,
-    message_topic: Option<Topic>,
+    message_topic: Option<Arc<Topic>>,
+    side_topics: SideTopics,
     /// The end and the commit time of transactions with events that are not all confirmed, oldest first.
     unconfirmed: VecDeque<(Lsn, PgTime)>,
     received: Lsn,
@@ -68,7 +84,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn) -> Self {
+    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn, side_topics: SideTopics) -> Self {
         Stream {
             sink,
             tables: Tables::default(),
@@ -77,6 +93,7 @@ impl Stream {
             ledger: Ledger::new(start),
             open: None,
             message_topic: None,
+            side_topics,
             unconfirmed: VecDeque::new(),
             received: start,
             server: start,
@@ -154,8 +171,8 @@ impl Stream {
                 self.transaction()?.ordinal = ordinal + 1;
                 Ok(Taken::Done)
             }
-            Message::Begin(begin) => self.begin(begin),
-            Message::Commit(commit) => self.commit(commit),
+            Message::Begin(begin) => self.begin(lsn, begin),
+            Message::Commit(commit) => self.commit(lsn, commit),
             Message::Relation(relation) => {
                 self.tables.announce(&relation, data);
                 Ok(Taken::Done)
@@ -183,19 +200,11 @@ impl Stream {
             Found::Unresolved => return Ok(Taken::Unresolved(oid)),
             Found::NeedsSnapshot => return Ok(Taken::NeedsSnapshot(oid)),
         };
-        let ordinal = open.ordinal;
+        let stamp = open.stamp(lsn, self.now);
         open.ordinal += 1;
         if !table.sends(open.begin.final_lsn) {
             return Ok(Taken::Done);
         }
-        let stamp = Stamp {
-            txid: Some(open.begin.xid),
-            lsn,
-            commit_lsn: open.begin.final_lsn,
-            ordinal: Some(ordinal),
-            happened_at: open.begin.commit_time,
-            written_at: self.now,
-        };
         let mut out = Outgoing::new(&self.sink, &table.topic, Account::Stream(open.group), &mut self.staged);
         let written = write(&mut self.encoder, &table.prepared, &stamp, &mut out);
         let (records, bytes) = (out.records, out.bytes);
@@ -209,18 +218,28 @@ impl Stream {
         Ok(Taken::Done)
     }
 
-    fn begin(&mut self, begin: Begin) -> Result<Taken> {
+    fn begin(&mut self, lsn: Lsn, begin: Begin) -> Result<Taken> {
         if self.open.is_some() {
             return Err(out_of_place("a transaction inside of another"));
         }
-        self.open = Some(OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, has_events: false });
+        let mut open = OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, has_events: false };
+        if let Some(topic) = self.side_topics.transactions.clone() {
+            let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
+            self.send_beside(&topic, open.group, |encoder, out| encoder.transaction_begins(&stamp, out))?;
+            open.has_events = true;
+        }
+        self.open = Some(open);
         Ok(Taken::Done)
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<Taken> {
+    fn commit(&mut self, lsn: Lsn, commit: Commit) -> Result<Taken> {
         let Some(open) = self.open.take() else { return Err(out_of_place("a commit outside of a transaction")) };
         if open.begin.final_lsn != commit.commit_lsn {
             return Err(out_of_place("a commit of another transaction than the open one"));
+        }
+        if let Some(topic) = self.side_topics.transactions.clone() {
+            let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
+            self.send_beside(&topic, open.group, |encoder, out| encoder.transaction_commits(&stamp, out))?;
         }
         self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
         self.encoder.transaction_ended(commit.end_lsn);
@@ -232,55 +251,63 @@ impl Stream {
     }
 
     fn logical_message(&mut self, lsn: Lsn, message: LogicalMessage<'_>) -> Result<Taken> {
-        let Some(topic) = &self.message_topic else { return Ok(Taken::NoMessageTopic) };
+        let Some(topic) = self.message_topic.clone() else { return Ok(Taken::NoMessageTopic) };
+        let now = self.now;
         let (account, stamp) = match (&mut self.open, message.transactional) {
             (Some(open), true) => {
-                let ordinal = open.ordinal;
+                let stamp = open.stamp(lsn, now);
                 open.ordinal += 1;
                 open.has_events = true;
-                let stamp = Stamp {
-                    txid: Some(open.begin.xid),
-                    lsn,
-                    commit_lsn: open.begin.final_lsn,
-                    ordinal: Some(ordinal),
-                    happened_at: open.begin.commit_time,
-                    written_at: self.now,
-                };
                 (open.group, stamp)
             }
             (None, true) => return Err(out_of_place("a transactional message outside of a transaction")),
             // Sent at once, whatever becomes of the transaction that wrote it: it is a group of its own.
             (_, false) => {
-                let stamp = Stamp {
-                    txid: None,
-                    lsn,
-                    commit_lsn: message.lsn,
-                    ordinal: Some(0),
-                    happened_at: self.now,
-                    written_at: self.now,
-                };
+                let stamp =
+                    Stamp { txid: None, lsn, commit_lsn: message.lsn, ordinal: Some(0), happened_at: now, written_at: now };
                 (self.ledger.open(), stamp)
             }
         };
-        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged);
-        let written = self.encoder.message(&stamp, &message, &mut out);
-        let records = out.records;
-        written.map_err(|error| match error {
-            waltap_event::Failure::Sink(error) => error,
-            waltap_event::Failure::Event(error) => {
-                Error::data(Code::MALFORMED_MESSAGE, "writing an event of a logical message").source(error)
-            }
-        })?;
-        self.events += records;
-        self.ledger.hand_over(account, records).map_err(imbalance)?;
+        self.send_beside(&topic, account, |encoder, out| encoder.message(&stamp, &message, out))?;
         if !message.transactional {
             self.ledger.close(account, message.lsn).map_err(imbalance)?;
         }
         Ok(Taken::Done)
     }
 
+    /// Sends a sign of life. It stands for no place in the log: the ledger waits for it, and goes no further by it.
+    pub(crate) fn beat(&mut self) -> Result<()> {
+        let Some(topic) = self.side_topics.heartbeats.clone() else { return Ok(()) };
+        let now = PgTime::from(SystemTime::now());
+        let account = self.ledger.open();
+        self.send_beside(&topic, account, |encoder, out| encoder.heartbeat(now, out))?;
+        self.ledger.close(account, Lsn::ZERO).map_err(imbalance)
+    }
+
+    /// Sends what is written to a topic that is no table's: behind all that was sent before, and in the account of a group of the ledger, so
+    /// that the slot does not pass it before Kafka has confirmed it. Records may be staged then.
+    pub(crate) fn send_beside(
+        &mut self,
+        topic: &Topic,
+        account: GroupId,
+        write: impl FnOnce(&mut Encoder, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
+    ) -> Result<()> {
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged);
+        let written = write(&mut self.encoder, &mut out);
+        let records = out.records;
+        written.map_err(|error| match error {
+            waltap_event::Failure::Sink(error) => error,
+            waltap_event::Failure::Event(error) => {
+                Error::data(Code::MALFORMED_MESSAGE, format!("writing a record for the topic {}", topic.name)).source(error)
+            }
+        })?;
+        self.events += records;
+        // Reports are only taken between frames, so noting it after the fact is in time.
+        self.ledger.hand_over(account, records).map_err(imbalance)
+    }
+
     pub(crate) fn set_message_topic(&mut self, topic: Topic) {
-        self.message_topic = Some(topic);
+        self.message_topic = Some(Arc::new(topic));
     }
 
     /// Enters confirmations into the ledger, and says how far the slot may advance now.

@@ -69,12 +69,10 @@ impl Scratch {
             let hash = self.text.get(key.clone()).map_or(0, java_hash);
             self.entries.push(Entry { hash, key, value });
         }
-        let mut table = TABLE_MIN;
-        while self.entries.len() > table / 4 * 3 {
-            table *= 2;
-        }
+        let mut table = Table::default();
+        table.grow(self.entries.len());
         // Within a bucket the order is that of insertion. Java makes a tree of one with more than eight entries; its order is not rebuilt.
-        self.entries.sort_by_key(|entry| entry.hash as usize & (table - 1));
+        self.entries.sort_by_key(|entry| entry.hash as usize & (table.0 - 1));
         true
     }
 
@@ -108,6 +106,30 @@ fn write_entries(text: &[u8], entries: &[Entry], to_bytes: bool, out: &mut Vec<u
         }
     }
     out.push(b'}');
+}
+
+/// A table of a `HashMap` that has grown to hold so many entries at once; it does not shrink.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table(usize);
+
+impl Default for Table {
+    fn default() -> Self {
+        Table(TABLE_MIN)
+    }
+}
+
+impl Table {
+    /// Makes room.
+    pub(super) fn grow(&mut self, entries: usize) {
+        while entries > self.0 / 4 * 3 {
+            self.0 *= 2;
+        }
+    }
+
+    /// Where a key comes in the map's order. Keys of one place come in the order in which they were put there.
+    pub(super) fn place(self, key: &str) -> usize {
+        java_hash(key.as_bytes()) as usize & (self.0 - 1)
+    }
 }
 
 /// `String.hashCode`, spread as `HashMap` does. What is not UTF-8 does not come here.

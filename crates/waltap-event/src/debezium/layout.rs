@@ -1,15 +1,18 @@
 //! The events of the format.
 
-use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, Value};
+use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Value};
 
 use super::conversion::{Conversion, conversion};
 use super::jackson::write_string;
 use super::options::{BinaryHandling, Options, SkippedOperations};
 use super::source::{self, SourceWriter};
 use super::stand_in;
+use super::transaction::{self, Transactions};
 use super::value::{ValueWriter, write_bytes};
 use crate::json::base64;
+use crate::json::number::write_i64;
 use crate::layout::{KeyChangeHeaders, Layout};
+use crate::native::envelope::unix_millis;
 use crate::record::Record;
 use crate::row::{Columns, KeyValues, Merged, each_column};
 use crate::table::Prepared;
@@ -34,6 +37,9 @@ pub(crate) struct Debezium {
     source: SourceWriter,
     /// For messages.
     no_table: Box<[u8]>,
+    transactions: Transactions,
+    /// The key of signs of life.
+    heartbeat_key: Option<Box<[u8]>>,
     values: ValueWriter,
     key_values: KeyValues,
 }
@@ -46,6 +52,8 @@ impl Debezium {
             binary: options.binary,
             source: SourceWriter::new(database, options),
             no_table: source::place("", ""),
+            transactions: Transactions::new(options.transactions),
+            heartbeat_key: options.heartbeats(database).map(|_| heartbeat_key(options.prefix(database))),
             values: ValueWriter::default(),
             key_values: KeyValues::default(),
         }
@@ -114,17 +122,20 @@ impl Debezium {
         Ok(())
     }
 
-    fn finish(&self, operation: Operation, table: &Prepared<How>, stamp: &Stamp, record: &mut Record) -> Result<(), Error> {
+    fn finish(&mut self, operation: Operation, table: &Prepared<How>, stamp: &Stamp, record: &mut Record) -> Result<(), Error> {
         let Record { key, value: out } = record;
         self.key_values.write_key(table, out, key)?;
-        self.write_tail(operation, &table.head, stamp, out);
+        self.write_tail(operation, table, stamp, out);
         Ok(())
     }
 
     /// Appends `source` and all that follows it.
-    fn write_tail(&self, operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+    fn write_tail(&mut self, operation: Operation, table: &Prepared<How>, stamp: &Stamp, out: &mut Vec<u8>) {
         out.push(b',');
-        self.source.write(operation, place, stamp, out);
+        self.source.write(operation, &table.head, stamp, out);
+        // Of a changed key either part may be left out alone.
+        let is_sent = !self.skipped.contains(operation);
+        self.transactions.write_block(&table.name.dotted, is_sent, stamp.lsn, out);
         source::write_end(operation, stamp, out);
     }
 }
@@ -190,7 +201,7 @@ impl Layout for Debezium {
     fn write_truncate(&mut self, table: &Prepared<How>, stamp: &Stamp, value: &mut Vec<u8>) {
         value.clear();
         value.extend_from_slice(b"{\"before\":null,\"after\":null");
-        self.write_tail(Operation::Truncate, &table.head, stamp, value);
+        self.write_tail(Operation::Truncate, table, stamp, value);
     }
 
     fn write_message(&mut self, stamp: &Stamp, message: &LogicalMessage<'_>, record: &mut Record) {
@@ -206,10 +217,11 @@ impl Layout for Debezium {
 
         out.clear();
         out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
-        crate::json::number::write_i64(crate::native::envelope::unix_millis(stamp.written_at), out);
+        write_i64(unix_millis(stamp.written_at), out);
         out.push(b',');
         self.source.write(Operation::Message, &self.no_table, stamp, out);
-        out.extend_from_slice(b",\"transaction\":null,\"message\":{\"prefix\":");
+        self.transactions.write_block(transaction::MESSAGES, stamp.txid.is_some(), stamp.lsn, out);
+        out.extend_from_slice(b",\"message\":{\"prefix\":");
         write_string(message.prefix.as_bytes(), out);
         out.extend_from_slice(b",\"content\":");
         write_bytes(self.binary, message.content, out);
@@ -220,7 +232,37 @@ impl Layout for Debezium {
         self.source.last_commit = Some(end);
     }
 
+    fn write_begin(&mut self, stamp: &Stamp, record: &mut Record) -> bool {
+        record.key.clear();
+        record.value.clear();
+        self.transactions.begin(stamp, &mut record.key, &mut record.value)
+    }
+
+    fn write_commit(&mut self, stamp: &Stamp, record: &mut Record) -> bool {
+        record.key.clear();
+        record.value.clear();
+        self.transactions.end(stamp, &mut record.key, &mut record.value)
+    }
+
+    fn write_heartbeat(&mut self, now: PgTime, record: &mut Record) -> bool {
+        let Some(heartbeat_key) = &self.heartbeat_key else { return false };
+        record.key.clear();
+        record.key.extend_from_slice(heartbeat_key);
+        record.value.clear();
+        record.value.extend_from_slice(b"{\"ts_ms\":");
+        write_i64(unix_millis(now), &mut record.value);
+        record.value.push(b'}');
+        true
+    }
+
     fn give_back_memory(&mut self) {
         self.values.give_back_memory();
     }
+}
+
+fn heartbeat_key(prefix: &str) -> Box<[u8]> {
+    let mut key = b"{\"serverName\":".to_vec();
+    write_string(prefix.as_bytes(), &mut key);
+    key.push(b'}');
+    key.into()
 }

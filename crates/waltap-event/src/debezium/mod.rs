@@ -25,7 +25,7 @@
 //! * Rows of a snapshot all have `"snapshot":"true"`: tables are read side by side, so that none of them is known to be the first or the last.
 //!   They have no `txId`.
 //! * The headers that name Debezium's own parts (`__debezium.context.…`, `extended.headers.enabled`) are not written.
-//! * `transaction`, `xmin`, `origin` and `origin_lsn` are null.
+//! * `xmin`, `origin` and `origin_lsn` are null. The messages of a transaction are one collection, `message`, in its metadata.
 //! * A truncate, when it is not skipped, goes to every partition.
 //! * A key of columns that Debezium leaves out alone is no key: it would be the same for all rows.
 
@@ -39,6 +39,7 @@ mod options;
 mod source;
 mod stand_in;
 mod temporal;
+mod transaction;
 mod value;
 
 pub(crate) use layout::{Debezium, How};

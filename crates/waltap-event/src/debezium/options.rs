@@ -1,8 +1,9 @@
 //! What of the format is a choice: Debezium's handling modes, by Debezium's names.
 
 use std::str::FromStr;
+use std::time::Duration;
 
-use crate::Operation;
+use crate::{Heartbeats, Operation};
 
 /// A set of choices with the names that Debezium gives them.
 macro_rules! modes {
@@ -221,6 +222,14 @@ pub struct Options {
     pub skipped: SkippedOperations,
     /// `include.unknown.datatypes`: whether columns of types that Debezium does not know are there, as the bytes of their text.
     pub unknown_types: bool,
+    /// `provide.transaction.metadata`: whether events tell of their transaction, and records of their own its beginning and its end.
+    pub transactions: bool,
+    /// `topic.transaction`: what follows the prefix in the name of the topic for those records.
+    pub transaction_topic: String,
+    /// `heartbeat.interval.ms`: how often a record says that the capture is alive. Zero: never.
+    pub heartbeat_interval: Duration,
+    /// `topic.heartbeat.prefix`: what stands before the prefix in the name of the topic for those records.
+    pub heartbeat_prefix: String,
 }
 
 impl Default for Options {
@@ -237,6 +246,10 @@ impl Default for Options {
             tombstones: true,
             skipped: SkippedOperations::default(),
             unknown_types: false,
+            transactions: false,
+            transaction_topic: "transaction".to_owned(),
+            heartbeat_interval: Duration::ZERO,
+            heartbeat_prefix: "__debezium-heartbeat".to_owned(),
         }
     }
 }
@@ -265,7 +278,7 @@ pub enum PropertyError {
 
 impl Options {
     /// The properties that [`Options::set`] takes: Debezium's name and a short one.
-    pub const PROPERTIES: [(&str, &str); 11] = [
+    pub const PROPERTIES: [(&str, &str); 15] = [
         ("topic.prefix", "prefix"),
         ("decimal.handling.mode", "decimal"),
         ("time.precision.mode", "time"),
@@ -276,6 +289,10 @@ impl Options {
         ("tombstones.on.delete", "tombstones"),
         ("skipped.operations", "skip"),
         ("include.unknown.datatypes", "unknown"),
+        ("provide.transaction.metadata", "transactions"),
+        ("topic.transaction", "transaction-topic"),
+        ("heartbeat.interval.ms", "heartbeat"),
+        ("topic.heartbeat.prefix", "heartbeat-prefix"),
         ("version", "version"),
     ];
 
@@ -297,6 +314,10 @@ impl Options {
             "tombstones" => truth(value).map(|tombstones| self.tombstones = tombstones),
             "skip" => value.parse().map(|skipped| self.skipped = skipped),
             "unknown" => truth(value).map(|unknown| self.unknown_types = unknown),
+            "transactions" => truth(value).map(|transactions| self.transactions = transactions),
+            "transaction-topic" => topic_part(value).map(|topic| self.transaction_topic = topic),
+            "heartbeat" => milliseconds(value).map(|interval| self.heartbeat_interval = interval),
+            "heartbeat-prefix" => topic_part(value).map(|prefix| self.heartbeat_prefix = prefix),
             _ => {
                 self.version = value.to_owned();
                 Ok(())
@@ -304,6 +325,35 @@ impl Options {
         };
         set.map_err(|source| PropertyError::Value { name, value: value.to_owned(), source })
     }
+}
+
+impl Options {
+    /// `topic.prefix`, or else the database's name.
+    pub(super) fn prefix<'a>(&'a self, database: &'a str) -> &'a str {
+        self.topic_prefix.as_deref().unwrap_or(database)
+    }
+
+    /// The topic for the beginnings and ends of transactions, where they are wanted.
+    pub(crate) fn transaction_topic(&self, database: &str) -> Option<String> {
+        self.transactions.then(|| format!("{}.{}", self.prefix(database), self.transaction_topic))
+    }
+
+    /// The topic for signs of life, where they are wanted, and how often.
+    pub(crate) fn heartbeats(&self, database: &str) -> Option<Heartbeats> {
+        let topic = || format!("{}.{}", self.heartbeat_prefix, self.prefix(database));
+        (!self.heartbeat_interval.is_zero()).then(|| Heartbeats { topic: topic(), interval: self.heartbeat_interval })
+    }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, NoSuchMode> {
+    text.parse().map(Duration::from_millis).map_err(|_| NoSuchMode { expected: "a number of milliseconds, or 0 for never" })
+}
+
+fn topic_part(text: &str) -> Result<String, NoSuchMode> {
+    if text.is_empty() {
+        return Err(NoSuchMode { expected: "a part of a topic's name" });
+    }
+    Ok(text.to_owned())
 }
 
 fn truth(text: &str) -> Result<bool, NoSuchMode> {
@@ -328,6 +378,10 @@ mod tests {
             ("skip", "c, d"),
             ("unknown", "true"),
             ("prefix", "shop"),
+            ("provide.transaction.metadata", "true"),
+            ("transaction-topic", "commits"),
+            ("heartbeat.interval.ms", "1500"),
+            ("topic.heartbeat.prefix", "alive"),
             ("version", "3.1.0.Final"),
         ] {
             options.set(name, value).unwrap();
@@ -344,8 +398,16 @@ mod tests {
             tombstones: false,
             skipped: SkippedOperations { creates: true, updates: false, deletes: true, truncates: false },
             unknown_types: true,
+            transactions: true,
+            transaction_topic: "commits".to_owned(),
+            heartbeat_interval: Duration::from_millis(1500),
+            heartbeat_prefix: "alive".to_owned(),
         };
         assert_eq!(options, expected);
+        assert_eq!(options.transaction_topic("db").as_deref(), Some("shop.commits"));
+        let heartbeats = Heartbeats { topic: "alive.shop".to_owned(), interval: Duration::from_millis(1500) };
+        assert_eq!(options.heartbeats("db"), Some(heartbeats));
+        assert_eq!((Options::default().transaction_topic("db"), Options::default().heartbeats("db")), (None, None));
     }
 
     #[test]
@@ -359,6 +421,8 @@ mod tests {
             ("skip", "x"),
             ("skip", ""),
             ("tombstones", "yes"),
+            ("heartbeat", "1s"),
+            ("transaction-topic", ""),
             ("unavailable", "hex:0"),
             ("unavailable", "hex:zz"),
         ] {

@@ -24,7 +24,7 @@ impl SourceWriter {
         let mut start = b"\"source\":{\"version\":".to_vec();
         write_string(options.version.as_bytes(), &mut start);
         start.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
-        write_string(options.topic_prefix.as_deref().unwrap_or(database).as_bytes(), &mut start);
+        write_string(options.prefix(database).as_bytes(), &mut start);
         start.extend_from_slice(b",\"ts_ms\":");
         let mut db = b",\"db\":".to_vec();
         write_string(database.as_bytes(), &mut db);
@@ -82,9 +82,9 @@ fn write_finer_times(time: PgTime, out: &mut Vec<u8>) {
     write_i64(micros.saturating_mul(1_000), out);
 }
 
-/// Appends what follows `source`, to the end.
+/// Appends what follows `transaction`, to the end.
 pub(super) fn write_end(operation: Operation, stamp: &Stamp, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"transaction\":null,\"op\":\"");
+    out.extend_from_slice(b",\"op\":\"");
     out.push(operation.letter());
     out.extend_from_slice(b"\",\"ts_ms\":");
     write_i64(unix_millis(stamp.written_at), out);

@@ -351,8 +351,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
                time.precision.mode (time): adaptive, adaptive_time_microseconds, connect, isostring, microseconds, nanoseconds; \
                binary.handling.mode (binary): bytes, base64, base64-url-safe, hex; interval.handling.mode (interval): numeric, string; \
                hstore.handling.mode (hstore): json, map; unavailable.value.placeholder (unavailable); tombstones.on.delete (tombstones); \
-               skipped.operations (skip); include.unknown.datatypes (unknown); version. The defaults are Debezium's. In the file: a \
-               mapping of names to values. In the variable: parted by semicolons.\n\
+               skipped.operations (skip); include.unknown.datatypes (unknown); provide.transaction.metadata (transactions); \
+               topic.transaction (transaction-topic); heartbeat.interval.ms (heartbeat); topic.heartbeat.prefix (heartbeat-prefix); \
+               version. The defaults are Debezium's. In the file: a mapping of names to values. In the variable: parted by semicolons.\n\
                Example: --format debezium --debezium decimal=string --debezium skip=none",
         ..PLAIN
     },

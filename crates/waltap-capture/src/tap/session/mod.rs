@@ -19,6 +19,7 @@ use super::acknowledger::Acknowledger;
 use super::discovery::Discovery;
 use super::export::{HeldSnapshot, export};
 use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
+use super::side_topics::{Pulse, SideTopics};
 use super::stream::{Ahead, Stream, Taken};
 use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
@@ -109,6 +110,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
             None
         }
     };
+    let side_topics = SideTopics::open(context).await?;
     let options = StartOptions {
         slot: context.slot.clone(),
         publications: look.publications.clone(),
@@ -121,7 +123,8 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         context,
         acknowledger: Acknowledger::start(progress.store().clone(), record, status.clone()),
         discovery: Discovery::start(context.clone(), &look),
-        stream: Stream::new(Arc::clone(&sink), encoder(context), start),
+        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics),
+        pulse: Pulse::start(context),
         catalog: look.tables,
         progress,
         types,
@@ -148,6 +151,7 @@ struct Session<'a> {
     catalog: Arc<[Table]>,
     reports: Reports,
     stream: Stream,
+    pulse: Pulse,
     status: StatusHandle,
     acknowledger: Acknowledger,
     discovery: Discovery,
@@ -201,6 +205,7 @@ impl Session<'_> {
                     }
                     self.export_unread();
                 }
+                () = self.pulse.due() => self.beat().await?,
                 error = self.acknowledger.failed() => return Err(error),
                 () = stop_asked(shutdown) => return self.end_transaction(wire).await,
                 _ = ticks.tick() => {}
@@ -242,6 +247,15 @@ impl Session<'_> {
                 Taken::NoMessageTopic => self.stream.set_message_topic(self.context.message_topic().await?),
             }
         }
+    }
+
+    /// Sends a sign of life.
+    async fn beat(&mut self) -> Result<()> {
+        self.stream.beat()?;
+        if !self.stream.staged.is_empty() {
+            self.hand_over().await?;
+        }
+        self.stream.sink.flush().await
     }
 
     /// Waits until the sink has taken what is staged, with the account going on meanwhile.

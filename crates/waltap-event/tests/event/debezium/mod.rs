@@ -3,6 +3,7 @@
 mod changes;
 mod oracle;
 mod totality;
+mod transactions;
 mod values;
 
 use waltap_event::debezium::Options;
