@@ -77,6 +77,7 @@ impl Bench {
             table: "orders".into(),
             columns: types.iter().enumerate().map(column).collect(),
             key: types.iter().take(1).map(|_| "c0".into()).collect(),
+            key_tells_table: false,
         };
         let format = form.format();
         Bench { table: Table::new(&shape, &format).expect("the key is a column"), encoder: Encoder::new("shop", &format) }
@@ -110,11 +111,11 @@ impl RecordSink for Discard {
         Ok(())
     }
 
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, _: Header<'_>) -> Result<(), Self::Error> {
+    fn record_with_headers(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, _: &[Header<'_>]) -> Result<(), Self::Error> {
         self.record(key, value)
     }
 
-    fn record_to_all(&mut self, value: &[u8]) -> Result<(), Self::Error> {
+    fn record_to_all(&mut self, value: &[u8], _: &[Header<'_>]) -> Result<(), Self::Error> {
         self.record(None, Some(value))
     }
 }
@@ -131,11 +132,11 @@ impl RecordSink for Kept {
         Ok(())
     }
 
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, _: Header<'_>) -> Result<(), Self::Error> {
+    fn record_with_headers(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, _: &[Header<'_>]) -> Result<(), Self::Error> {
         self.record(key, value)
     }
 
-    fn record_to_all(&mut self, value: &[u8]) -> Result<(), Self::Error> {
+    fn record_to_all(&mut self, value: &[u8], _: &[Header<'_>]) -> Result<(), Self::Error> {
         self.record(None, Some(value))
     }
 }

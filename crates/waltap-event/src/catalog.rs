@@ -41,6 +41,7 @@ pub struct TypeDescription<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct TypeCatalog {
     types: HashMap<u32, Entry>,
+    labels: HashMap<u32, Vec<String>>,
 }
 
 /// What is kept of a description.
@@ -73,6 +74,28 @@ impl TypeCatalog {
             _ => Entry::Other,
         };
         self.types.insert(oid, entry);
+    }
+
+    /// Adds the labels of an enum, in their order, or replaces them.
+    pub fn insert_labels(&mut self, oid: u32, labels: Vec<String>) {
+        self.labels.insert(oid, labels);
+    }
+
+    /// The labels of an enum, or of that of an array's elements, or of what a domain stands for. None: there is no enum, or none is known.
+    pub fn labels(&self, mut oid: u32) -> &[String] {
+        for _ in 0..DOMAIN_CHAIN_MAX {
+            match self.types.get(&oid) {
+                Some(Entry::Domain { base, .. }) => oid = *base,
+                Some(Entry::Array { element, .. }) => oid = *element,
+                _ => return self.labels.get(&oid).map(Vec::as_slice).unwrap_or_default(),
+            }
+        }
+        &[]
+    }
+
+    /// Whether this type is a domain.
+    pub fn is_domain(&self, oid: u32) -> bool {
+        matches!(self.types.get(&oid), Some(Entry::Domain { .. }))
     }
 
     /// Whether values of this type are read as what they are. If not, [`TypeCatalog::kind`] takes them for text until it is told more.
@@ -218,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_found_through_arrays_and_domains() {
+        let mut catalog = TypeCatalog::new();
+        catalog.insert(TypeDescription { oid: 20_000, name: "mood", typtype: 'e', ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_001, element: 20_000, category: 'A', ..PLAIN });
+        catalog.insert(TypeDescription { oid: 20_002, typtype: 'd', base: 20_001, ..PLAIN });
+        let labels = vec!["sad".to_owned(), "ok".to_owned()];
+        catalog.insert_labels(20_000, labels.clone());
+        for oid in [20_000, 20_001, 20_002] {
+            assert_eq!(catalog.labels(oid), labels, "{oid}");
+        }
+        assert!(catalog.labels(23).is_empty() && catalog.labels(99_999).is_empty());
+        assert!(catalog.is_domain(20_002) && !catalog.is_domain(20_001) && !catalog.is_domain(23));
+    }
+
+    #[test]
     fn circles_end() {
         let mut catalog = TypeCatalog::new();
         catalog.insert(TypeDescription { oid: 20_000, typtype: 'd', base: 20_001, ..PLAIN });
@@ -226,6 +264,7 @@ mod tests {
         assert_eq!(catalog.kind(20_000), Kind::Text);
         assert_eq!(catalog.kind(20_002), array(array(array(array(Kind::Text)))));
         assert_eq!(catalog.data_type(20_000, 1), DataType::default());
+        assert!(catalog.labels(20_000).is_empty() && catalog.labels(20_002).is_empty());
         assert!(matches!(catalog.data_type(20_002, -1).base, BaseType::Array { .. }));
     }
 }

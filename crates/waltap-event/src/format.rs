@@ -33,6 +33,14 @@ pub struct Heartbeats {
 }
 
 impl Format {
+    /// Whether anything in it depends on the defaults of columns ([`Declared::default`](crate::Declared::default)).
+    pub fn reads_defaults(&self) -> bool {
+        match self {
+            Format::Debezium(_) => true,
+            Format::Native(_) | Format::Flat(_) => false,
+        }
+    }
+
     /// The topic for the records of [`Encoder::transaction_begins`] and [`Encoder::transaction_commits`]. None: there are none.
     pub fn transaction_topic(&self, database: &str) -> Option<String> {
         match self {

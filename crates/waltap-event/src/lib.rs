@@ -41,7 +41,7 @@ pub use format::{Encoder, Format, Heartbeats, Table};
 pub use headers::HeaderSet;
 pub use kind::Kind;
 pub use operation::Operation;
-pub use shape::{Column, TableShape};
+pub use shape::{Column, Declared, TableShape};
 pub use sink::{Header, RecordSink};
 pub use stamp::Stamp;
 pub use treatment::{Mask, Salt, Treatment};

@@ -54,7 +54,7 @@ impl KeyValues {
             key.extend_from_slice(value);
         }
         if !table.key.is_empty() {
-            key.push(b'}');
+            key.extend_from_slice(table.key_end);
         }
         Ok(())
     }

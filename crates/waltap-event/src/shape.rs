@@ -1,6 +1,8 @@
 //! What is known of a table when its rows are written.
 
-use crate::{BaseType, DataType, Kind, Mask, Treatment};
+use std::borrow::Cow;
+
+use crate::{BaseType, DataType, Kind, Mask, Treatment, own_names};
 
 /// The oid of the type text (`pg_type.dat`).
 const TEXT_OID: u32 = 25;
@@ -23,6 +25,19 @@ pub struct TableShape {
     pub key_tells_table: bool,
 }
 
+impl TableShape {
+    /// The fields with which the key begins, and their values.
+    pub(crate) fn own_key_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = [("_db", &*self.database), ("_schema", &*self.schema), ("_table", &*self.table)];
+        fields.into_iter().filter(|_| self.key_tells_table)
+    }
+
+    /// The name that a column has in the key.
+    pub(crate) fn key_field<'n>(&self, column: &'n str) -> Cow<'n, str> {
+        if self.key_tells_table { own_names::avoided(column) } else { column.into() }
+    }
+}
+
 /// A column of a [`TableShape`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -38,6 +53,18 @@ pub struct Column {
     pub not_null: bool,
     /// What becomes of its values.
     pub treatment: Treatment,
+    /// What else its declaration says.
+    pub declared: Declared,
+}
+
+/// What a column's declaration says beside its type: for schemas, and for what stands in the place of nulls. Known to be wanted by the
+/// format `debezium` alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Its default, as `pg_get_expr` prints it. None: it has none, or its type is a domain.
+    pub default: Option<String>,
+    /// The labels of its enum, or of the enum of its elements, in their order.
+    pub labels: Vec<String>,
 }
 
 impl Column {
@@ -50,6 +77,7 @@ impl Column {
             data_type: DataType::default(),
             not_null: false,
             treatment: Treatment::Keep,
+            declared: Declared::default(),
         }
     }
 
@@ -57,6 +85,6 @@ impl Column {
     #[must_use]
     pub fn masked(self, mask: Mask) -> Self {
         let data_type = DataType::of(BaseType::BuiltIn(TEXT_OID));
-        Column { kind: Kind::Text, data_type, treatment: Treatment::Mask(mask), ..self }
+        Column { declared: Declared::default(), kind: Kind::Text, data_type, treatment: Treatment::Mask(mask), ..self }
     }
 }

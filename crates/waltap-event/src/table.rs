@@ -1,6 +1,6 @@
 //! A table made ready for an encoder.
 
-use crate::{Error, TableShape, Treatment, own_names};
+use crate::{Error, TableShape, Treatment};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
 /// column's values.
@@ -11,6 +11,10 @@ pub(crate) struct Prepared<How> {
     /// What stands in every event of the table: where, and between what, the format knows.
     pub(crate) head: Box<[u8]>,
     pub(crate) name: TableName,
+    /// What stands before the payload of every value: a schema, in a format that has them.
+    pub(crate) value_start: Box<[u8]>,
+    /// What ends a key.
+    pub(crate) key_end: &'static [u8],
     pub(crate) columns: Box<[Column<How>]>,
     pub(crate) key: Box<[KeyColumn]>,
 }
@@ -70,12 +74,10 @@ impl<How> Prepared<How> {
             field.into()
         };
         let mut key_start = vec![b'{'];
-        if shape.key_tells_table {
-            for (name, value) in [("_db", &shape.database), ("_schema", &shape.schema), ("_table", &shape.table)] {
-                write_field(name, &mut key_start);
-                write_name(value.as_bytes(), &mut key_start);
-                key_start.push(b',');
-            }
+        for (name, value) in shape.own_key_fields() {
+            write_field(name, &mut key_start);
+            write_name(value.as_bytes(), &mut key_start);
+            key_start.push(b',');
         }
         let mut columns: Box<[Column<How>]> = shape
             .columns
@@ -101,11 +103,18 @@ impl<How> Prepared<How> {
             if column.key_place.is_none() && column.treatment != Treatment::Omit && is_written(&column.how) {
                 column.key_place = Some(key.len());
                 let mark: &[u8] = if key.is_empty() { &key_start } else { b"," };
-                let written = if shape.key_tells_table { own_names::avoided(name) } else { name.into() };
-                key.push(KeyColumn { name: name.as_str().into(), field: field(mark, &written) });
+                key.push(KeyColumn { name: name.as_str().into(), field: field(mark, &shape.key_field(name)) });
             }
         }
         let name = TableName::new(&shape.schema, &shape.table);
-        Ok(Prepared { head, name, columns, key: key.into() })
+        Ok(Prepared { head, name, value_start: Box::default(), key_end: b"}", columns, key: key.into() })
+    }
+
+    /// Has every record begin with a schema, which the end of the record closes.
+    pub(crate) fn with_schemas(mut self, key_start: &[u8], value_start: Box<[u8]>) -> Self {
+        if let Some(first) = self.key.first_mut() {
+            first.field = [key_start, &first.field].concat().into();
+        }
+        Prepared { value_start, key_end: b"}}", ..self }
     }
 }

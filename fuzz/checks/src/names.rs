@@ -47,6 +47,7 @@ fn check_table(form: Form, name: &str) {
         table: name.into(),
         columns: names.iter().map(column).collect(),
         key: names.to_vec(),
+        key_tells_table: false,
     };
     let table = Table::new(&shape, &format).unwrap();
     let mut records = Records::default();

@@ -41,12 +41,17 @@ impl RecordSink for Records {
         Ok(())
     }
 
-    fn record_with_header(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, header: Header<'_>) -> Result<(), Infallible> {
-        self.keep(key, value, Some(header.value));
+    fn record_with_headers(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<(), Infallible> {
+        self.keep(key, value, headers.first().map(|header| header.value));
         Ok(())
     }
 
-    fn record_to_all(&mut self, value: &[u8]) -> Result<(), Infallible> {
+    fn record_to_all(&mut self, value: &[u8], _: &[Header<'_>]) -> Result<(), Infallible> {
         self.keep(None, Some(value), None);
         Ok(())
     }

@@ -121,7 +121,7 @@ pub(crate) fn columns(types: &[(u32, i32)]) -> Vec<Column> {
 }
 
 pub(crate) fn shape(columns: Vec<Column>, key: Vec<String>) -> TableShape {
-    TableShape { database: "shop".into(), schema: "public".into(), table: "orders".into(), columns, key }
+    TableShape { database: "shop".into(), schema: "public".into(), table: "orders".into(), columns, key, key_tells_table: false }
 }
 
 /// The table of a family, made ready for every format.

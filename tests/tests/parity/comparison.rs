@@ -1,13 +1,16 @@
 //! Which records belong together, and where they differ.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use waltap_tests::{Result, ensure};
 
 use crate::modes::Mode;
 use crate::record::{Id, Phase, Record, Records, set_aside};
-use crate::types;
+use crate::{defaults, types};
+
+/// How much of a value is shown.
+const SHOWN_CHARACTERS: usize = 600;
 
 /// A place at which the two are not the same.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(super) struct Mismatch {
     pub(super) debezium: Option<String>,
     /// What waltap has there; None: nothing.
     pub(super) waltap: Option<String>,
+    /// Whether Debezium has not all events of the transaction that waltap has.
+    pub(super) after_loss: bool,
 }
 
 impl Mismatch {
@@ -28,9 +33,16 @@ impl Mismatch {
         self.id.topic.rsplit('.').next().unwrap_or_default()
     }
 
-    /// The type whose values the table holds.
+    /// The type whose values the table holds, or the column, where each has another.
     pub(super) fn type_name(&self) -> Option<&'static str> {
-        types::of_table(self.table()).map(|sample| sample.type_name)
+        let of_column = || self.default().map(|(type_name, _)| type_name);
+        types::of_table(self.table()).map(|sample| sample.type_name).or_else(of_column)
+    }
+
+    /// Type and default of the column, in the table of defaults.
+    pub(super) fn default(&self) -> Option<(&'static str, &'static str)> {
+        let (_, column) = self.part.rsplit_once('.').filter(|_| self.table() == defaults::TABLE)?;
+        defaults::of_column(column)
     }
 }
 
@@ -39,10 +51,15 @@ impl fmt::Display for Mismatch {
         let Id { phase, topic, operation, key, number } = &self.id;
         writeln!(f, "{} {phase:?} {topic} {operation} {key} #{number} {}", self.mode, self.part)?;
         if let Some(sample) = types::of_table(self.table()) {
-            writeln!(f, "    type     {}, {:?}", sample.type_name, types::value_of(sample, key))?;
+            let value: Option<String> = types::value_of(sample, key).map(|value| value.chars().take(SHOWN_CHARACTERS).collect());
+            writeln!(f, "    type     {}, {value:?}", sample.type_name)?;
         }
-        let text =
-            |text: &Option<String>| text.as_ref().map_or_else(|| "(nothing)".to_owned(), |text| text.chars().take(600).collect());
+        if let Some((type_name, default)) = self.default() {
+            writeln!(f, "    default  {type_name} {default}")?;
+        }
+        let text = |text: &Option<String>| -> String {
+            text.as_ref().map_or_else(|| "(nothing)".to_owned(), |text| text.chars().take(SHOWN_CHARACTERS).collect())
+        };
         writeln!(f, "    Debezium {}", text(&self.debezium))?;
         write!(f, "    waltap   {}", text(&self.waltap))
     }
@@ -74,14 +91,16 @@ pub(super) fn compare(mode: &Mode, debezium: &Records, waltap: &Records) -> Resu
     };
     let (in_debezium, in_waltap) = (by_id(debezium), by_id(waltap));
     let mut outcome = Outcome::default();
+    let alone = || waltap.0.iter().filter(|record| !in_debezium.contains_key(&record.id));
+    let lossy: HashSet<&str> = alone().filter_map(Record::transaction).collect();
     for record in &debezium.0 {
+        let after_loss = record.transaction().is_some_and(|transaction| lossy.contains(transaction));
         match in_waltap.get(&record.id) {
-            Some(place) => compare_record(mode, record, &waltap.0[*place], &mut outcome),
+            Some(place) => compare_record(mode, record, &waltap.0[*place], after_loss, &mut outcome),
             None => outcome.mismatches.push(missing(mode, record, true)),
         }
     }
-    let alone = waltap.0.iter().filter(|record| !in_debezium.contains_key(&record.id));
-    outcome.mismatches.extend(alone.map(|record| missing(mode, record, false)));
+    outcome.mismatches.extend(alone().map(|record| missing(mode, record, false)));
 
     let stream = |records: &'_ Records, other: &HashMap<Id, usize>| -> Vec<Id> {
         let ids = records.0.iter().map(|record| &record.id).filter(|id| id.phase == Phase::Stream);
@@ -101,10 +120,10 @@ pub(super) fn compare(mode: &Mode, debezium: &Records, waltap: &Records) -> Resu
 fn missing(mode: &Mode, record: &Record, in_debezium: bool) -> Mismatch {
     let text = record.parts.iter().map(|(part, text)| format!("{part}={text}")).collect::<Vec<_>>().join(" ");
     let (debezium, waltap) = if in_debezium { (Some(text), None) } else { (None, Some(text)) };
-    Mismatch { mode: mode.name, id: record.id.clone(), part: "record".to_owned(), debezium, waltap }
+    Mismatch { mode: mode.name, id: record.id.clone(), part: "record".to_owned(), debezium, waltap, after_loss: false }
 }
 
-fn compare_record(mode: &Mode, debezium: &Record, waltap: &Record, outcome: &mut Outcome) {
+fn compare_record(mode: &Mode, debezium: &Record, waltap: &Record, after_loss: bool, outcome: &mut Outcome) {
     let compared = |record: &'_ Record| -> Vec<(String, String)> {
         record.parts.iter().filter(|(part, _)| set_aside(record, part).is_none()).cloned().collect()
     };
@@ -122,12 +141,26 @@ fn compare_record(mode: &Mode, debezium: &Record, waltap: &Record, outcome: &mut
     for part in names {
         let (debezium, waltap) = (value(&theirs, part), value(&ours, part));
         if debezium != waltap {
-            outcome.mismatches.push(Mismatch { mode: mode.name, id: id.clone(), part: part.clone(), debezium, waltap });
+            outcome.mismatches.push(Mismatch {
+                mode: mode.name,
+                id: id.clone(),
+                part: part.clone(),
+                debezium,
+                waltap,
+                after_loss,
+            });
         }
     }
     if outcome.mismatches.len() == before {
         let order = |parts: &[(String, String)]| Some(parts.iter().map(|(part, _)| part.as_str()).collect::<Vec<_>>().join(" "));
         let (debezium, waltap) = (order(&theirs), order(&ours));
-        outcome.mismatches.push(Mismatch { mode: mode.name, id: id.clone(), part: "order".to_owned(), debezium, waltap });
+        outcome.mismatches.push(Mismatch {
+            mode: mode.name,
+            id: id.clone(),
+            part: "order".to_owned(),
+            debezium,
+            waltap,
+            after_loss,
+        });
     }
 }

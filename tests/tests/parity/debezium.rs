@@ -40,7 +40,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ("poll.interval.ms", "20"),
     ("event.processing.failure.handling.mode", "warn"),
     ("event.converting.failure.handling.mode", "warn"),
+    ("schemas.enable", "false"),
 ];
+
+/// What stands before the name of a property: some are those of the converter.
+fn owner(property: &str) -> &'static str {
+    match property {
+        "schemas.enable" | "replace.null.with.default" => "value.converter.",
+        _ => "",
+    }
+}
 
 pub(super) struct Debezium {
     folder: PathBuf,
@@ -59,7 +68,7 @@ impl Debezium {
             let own = [("database.port", port.to_string()), ("slot.name", slot(mode)), ("custom.metric.tags", tags)];
             let own = own.iter().map(|(name, value)| (*name, value.as_str()));
             let all = SETTINGS.iter().chain(mode.properties).copied().chain(own);
-            let text: String = all.map(|(name, value)| format!("{name}={value}\n")).collect();
+            let text: String = all.map(|(name, value)| format!("{}{name}={value}\n", owner(name))).collect();
             fs::write(folder.join(format!("{}.properties", mode.name)), text)?;
         }
         let launch = Launch::new("java", kit.folder().join("debezium.log"));

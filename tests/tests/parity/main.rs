@@ -6,6 +6,7 @@
 
 mod comparison;
 mod debezium;
+mod defaults;
 mod explained;
 mod modes;
 mod record;
@@ -51,6 +52,7 @@ fn waltap_writes_what_debezium_writes() -> Result {
         shop.run(types::SETUP).await?;
         types::create(&shop, &samples).await?;
         shop.run(shapes::SETUP).await?;
+        defaults::create(&shop).await?;
         shop.run("CREATE PUBLICATION debezium FOR ALL TABLES WITH (publish_via_partition_root = true)").await?;
 
         let mut debezium = Debezium::start(kit, postgres.port())?;
@@ -64,8 +66,10 @@ fn waltap_writes_what_debezium_writes() -> Result {
         debezium.wait_streaming(&shop).await?;
 
         types::change(&shop, &samples).await?;
+        defaults::change(&shop).await?;
         shapes::change(&shop).await?;
-        shop.run(&format!("SELECT pg_logical_emit_message(true, '{LAST_MESSAGE}', '')")).await?;
+        // Outside of transactions, so that nothing of its own follows.
+        shop.run(&format!("SELECT pg_logical_emit_message(false, '{LAST_MESSAGE}', '')")).await?;
 
         let mut mismatches = Vec::new();
         let mut report = String::new();
@@ -79,7 +83,7 @@ fn waltap_writes_what_debezium_writes() -> Result {
             })
             .await?;
             let (theirs, ours) = (debezium.lines(mode)?, waltap.stdout());
-            let (theirs, ours) = (records(&theirs, Side::Debezium)?, records(&ours, Side::Waltap)?);
+            let (theirs, ours) = (records(&theirs, Side::Debezium, mode)?, records(&ours, Side::Waltap, mode)?);
             let outcome = compare(mode, &theirs, &ours)?;
             let (read, streamed) = (theirs.count(Phase::Snapshot), theirs.count(Phase::Stream));
             let (equal, explained) = (outcome.equal, outcome.records_with(|mismatch| explained::explain(mismatch).is_some()));

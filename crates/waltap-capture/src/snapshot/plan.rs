@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waltap_error::Result;
 use waltap_event::TableShape;
-use waltap_postgres::catalog::Table;
+use waltap_postgres::catalog::{Table, column_defaults};
 use waltap_postgres::connect::Sql;
 use waltap_postgres::copy::{Chunk, keep_plannable, measure, plan_chunks};
 
@@ -57,11 +57,15 @@ impl<'a> Planner<'a> {
     pub(crate) async fn plan(&mut self, tables: Vec<Table>) -> Result<Vec<PlannedTable>> {
         let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
         let topics = self.context.topics(&names).await?;
+        let defaults = match self.context.options().format.reads_defaults() {
+            true => column_defaults(&self.sql, &tables.iter().map(|table| table.oid).collect::<Vec<_>>()).await?,
+            false => HashMap::new(),
+        };
         let mut planned = Vec::with_capacity(tables.len());
         for (table, topic) in tables.into_iter().zip(topics) {
             let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
             self.types.learn(&self.sql, &oids).await?;
-            let shape = Arc::new(snapshot_shape(self.context, &table, self.types)?);
+            let shape = Arc::new(snapshot_shape(self.context, &table, defaults.get(&table.oid), self.types)?);
             let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
             keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
             let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);

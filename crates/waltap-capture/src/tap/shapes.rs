@@ -1,9 +1,9 @@
 //! Shapes of tables for the encoder, from the two places where they are learned. Both must give the same JSON for the same row.
 
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Column, Encoder, TableShape, Treatment};
+use waltap_event::{Column, Declared, Encoder, TableShape, Treatment};
 use waltap_pgoutput::{Relation, ReplicaIdentity};
-use waltap_postgres::catalog::{ReplicaIdentity as CatalogIdentity, Table};
+use waltap_postgres::catalog::{ColumnDefaults, ReplicaIdentity as CatalogIdentity, Table};
 
 use super::{Context, TypeCache};
 use crate::event_error::event_error;
@@ -20,7 +20,12 @@ pub(crate) fn prepare(context: &Context, shape: &TableShape) -> Result<waltap_ev
 }
 
 /// The shape of a table's rows in a snapshot.
-pub(crate) fn snapshot_shape(context: &Context, table: &Table, types: &TypeCache) -> Result<TableShape> {
+pub(crate) fn snapshot_shape(
+    context: &Context,
+    table: &Table,
+    defaults: Option<&ColumnDefaults>,
+    types: &TypeCache,
+) -> Result<TableShape> {
     let full = table.replica_identity == CatalogIdentity::Full;
     let published: Vec<_> = table.published_columns().collect();
     let columns = published
@@ -32,17 +37,20 @@ pub(crate) fn snapshot_shape(context: &Context, table: &Table, types: &TypeCache
             data_type: types.catalog().data_type(column.type_oid, column.type_modifier),
             not_null: column.not_null,
             treatment: Treatment::Keep,
+            declared: declared(&column.name, column.type_oid, defaults, types),
         })
         .collect();
     shape(context, &table.schema, &table.name, columns, &table.key)
 }
 
 /// The shape of a table's rows in the stream. `known` is what the catalog last held of the table: its key, which a relation message does
-/// not tell under REPLICA IDENTITY FULL, and which columns are NOT NULL, which it never tells.
+/// not tell under REPLICA IDENTITY FULL, and which columns are NOT NULL, which it never tells. So it is with `defaults`: they are those of now,
+/// found by the columns' names.
 pub(crate) fn stream_shape(
     context: &Context,
     relation: &Relation<'_>,
     known: Option<&Table>,
+    defaults: Option<&ColumnDefaults>,
     types: &TypeCache,
 ) -> Result<TableShape> {
     let known_columns = known.map_or(&[][..], |table| &table.columns);
@@ -54,8 +62,11 @@ pub(crate) fn stream_shape(
             kind: types.catalog().kind(column.type_id),
             identity: column.is_key,
             data_type: types.catalog().data_type(column.type_id, column.type_modifier),
-            not_null: known_columns.iter().any(|known| known.not_null && known.name == column.name),
             treatment: Treatment::Keep,
+            // Those of an index that is an identity are.
+            not_null: (column.is_key && relation.replica_identity != ReplicaIdentity::Full)
+                || known_columns.iter().any(|known| known.not_null && known.name == column.name),
+            declared: declared(column.name, column.type_id, defaults, types),
         })
         .collect();
     let indexed = known.map_or(&[][..], |table| &table.key);
@@ -64,6 +75,12 @@ pub(crate) fn stream_shape(
         _ => in_order_of(indexed, columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect()),
     };
     shape(context, relation.schema, relation.name, columns, &key)
+}
+
+/// What else is declared of a column. A domain's default is not looked at, as Debezium does not.
+fn declared(name: &str, type_oid: u32, defaults: Option<&ColumnDefaults>, types: &TypeCache) -> Declared {
+    let default = defaults.and_then(|defaults| defaults.get(name)).filter(|_| !types.catalog().is_domain(type_oid));
+    Declared { default: default.cloned(), labels: types.catalog().labels(type_oid).to_vec() }
 }
 
 /// The columns of the identity in the order of its index. A relation message tells which they are, in the order of the table; the catalog

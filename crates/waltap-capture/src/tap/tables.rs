@@ -7,7 +7,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, tables_by_oid};
+use waltap_postgres::catalog::{Table, column_defaults, tables_by_oid};
 
 use super::{Context, TypeCache, prepare, stream_shape};
 use crate::metrics::OpCounters;
@@ -87,6 +87,22 @@ pub(crate) struct Tables {
     known: HashMap<u32, Known>,
     /// Tables with something counted since the last batch.
     counted: Vec<u32>,
+    /// For questions to the catalog: of many tables in a row, and not longer than a batch.
+    sql: CatalogConnection,
+}
+
+/// A connection that is made for the first question.
+#[derive(Default)]
+struct CatalogConnection(Option<Sql>);
+
+impl CatalogConnection {
+    async fn open(&mut self, context: &Context) -> Result<&Sql> {
+        let sql = match self.0.take() {
+            Some(sql) => sql,
+            None => context.options().source.sql(&context.database).await?,
+        };
+        Ok(self.0.insert(sql))
+    }
 }
 
 /// What [`Tables::find`] found.
@@ -125,8 +141,9 @@ impl Tables {
         }
     }
 
-    /// Adds what was counted to the counters.
+    /// Ends a batch: adds what was counted to the counters.
     pub(crate) fn publish_counts(&mut self) {
+        self.sql = CatalogConnection::default();
         for oid in self.counted.drain(..) {
             let Some(Known::Captured(table)) = self.known.get_mut(&oid) else { continue };
             for (counter, counted) in table.counters.iter().zip(&mut table.counted) {
@@ -155,7 +172,7 @@ impl Tables {
             false => Known::LeftOut,
             true => {
                 let rows = rows(oid, context.options().snapshot, progress);
-                Known::Captured(Box::new(capture(&relation, context, rows, types, catalog).await?))
+                Known::Captured(Box::new(capture(&relation, context, rows, types, catalog, &mut self.sql).await?))
             }
         };
         self.known.insert(oid, resolved);
@@ -191,11 +208,11 @@ async fn capture(
     rows: Rows,
     types: &mut TypeCache,
     catalog: &[Table],
+    sql: &mut CatalogConnection,
 ) -> Result<CapturedTable> {
     let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_id).collect();
     if !types.knows(oids.iter().copied()) {
-        let sql: Sql = context.options().source.sql(&context.database).await?;
-        types.learn(&sql, &oids).await?;
+        types.learn(sql.open(context).await?, &oids).await?;
     }
     // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet, or
     // the order that a key of several columns has got since; a table that is gone is as the last look saw it.
@@ -203,13 +220,14 @@ async fn capture(
     let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
     let found = match seen {
         Some(_) if !has_order => None,
-        _ => {
-            let sql: Sql = context.options().source.sql(&context.database).await?;
-            tables_by_oid(&sql, &[relation.id]).await?.pop()
-        }
+        _ => tables_by_oid(sql.open(context).await?, &[relation.id]).await?.pop(),
     };
     let known = found.as_ref().or(seen);
-    let shape = stream_shape(context, relation, known, types)?;
+    let defaults = match context.options().format.reads_defaults() {
+        true => column_defaults(sql.open(context).await?, &[relation.id]).await?.remove(&relation.id),
+        false => None,
+    };
+    let shape = stream_shape(context, relation, known, defaults.as_ref(), types)?;
     let prepared = prepare(context, &shape)?;
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
     let counters = Op::ALL.map(|(_, op)| context.shared.metrics.op(&context.database, relation.schema, relation.name, op));

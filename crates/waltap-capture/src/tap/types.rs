@@ -45,6 +45,9 @@ impl TypeCache {
                     delimiter: row.delimiter,
                     category: row.category,
                 });
+                if !row.labels.is_empty() {
+                    self.catalog.insert_labels(row.oid, row.labels);
+                }
                 wanted.extend([row.element, row.base].into_iter().filter(|oid| *oid != 0));
             }
             wanted.retain(|oid| !self.is_settled(*oid));

@@ -179,9 +179,15 @@ fn time_unit(precision: TimePrecision, digits: u8) -> TimeUnit {
 }
 
 /// The scale in a numeric's modifier: eleven bits with a sign (numeric.c, `numeric_typmod_scale`). None: it has neither precision nor scale.
-fn numeric_scale(modifier: i32) -> Option<i32> {
+pub(super) fn numeric_scale(modifier: i32) -> Option<i32> {
     let packed = modifier.checked_sub(4).filter(|packed| *packed >= 0)?;
     Some(((packed & 0x7ff) ^ 1024) - 1024)
+}
+
+/// The precision in a numeric's modifier (`numeric_typmod_precision`).
+pub(super) fn numeric_precision(modifier: i32) -> Option<i32> {
+    let packed = modifier.checked_sub(4).filter(|packed| *packed >= 0)?;
+    Some(packed >> 16 & 0xffff)
 }
 
 #[cfg(test)]
@@ -196,5 +202,8 @@ mod tests {
         assert_eq!(numeric_scale(264_194), Some(-2));
         assert_eq!(numeric_scale(-1), None);
         assert_eq!(numeric_scale(i32::MIN), None);
+        assert_eq!(numeric_precision(393_222), Some(6));
+        assert_eq!(numeric_precision(264_194), Some(4));
+        assert_eq!(numeric_precision(-1), None);
     }
 }

@@ -1,10 +1,15 @@
 //! The events of the format.
 
+use std::borrow::Cow;
+
 use waltap_pgoutput::{LogicalMessage, Lsn, OldRow, PgTime, Value};
 
+use super::column_default;
 use super::conversion::{Conversion, conversion};
+use super::envelope_schema::{Schemas, TableSchemas};
 use super::jackson::write_string;
 use super::options::{BinaryHandling, Options, SkippedOperations};
+use super::schema::{self, Schema};
 use super::source::{self, SourceWriter};
 use super::stand_in;
 use super::transaction::{self, Transactions};
@@ -16,7 +21,7 @@ use crate::native::envelope::unix_millis;
 use crate::record::Record;
 use crate::row::{Columns, KeyValues, Merged, each_column};
 use crate::table::Prepared;
-use crate::{Error, Operation, Stamp, TableShape};
+use crate::{Error, Operation, Stamp, TableShape, Treatment};
 
 /// What of a column must be known to write its values.
 #[derive(Clone, Debug)]
@@ -26,6 +31,33 @@ pub(crate) struct How {
     unavailable: Box<[u8]>,
     /// Where a deleted row does not tell it.
     missing: Box<[u8]>,
+    /// For a null.
+    null: Box<[u8]>,
+}
+
+impl How {
+    fn new(column: &crate::Column, options: &Options) -> Self {
+        let conversion = match column.treatment {
+            Treatment::Omit => Conversion::Omitted,
+            _ => conversion(&column.data_type, options),
+        };
+        let default = default(column, &conversion);
+        let null = match &default {
+            Some(default) if options.nulls_to_defaults == Some(true) => default.clone(),
+            _ => Box::from(&b"null"[..]),
+        };
+        let missing = match default {
+            _ if !column.not_null => null.clone(),
+            Some(default) => default,
+            None => stand_in::missing(&conversion).into(),
+        };
+        How { unavailable: stand_in::unavailable(&column.data_type.base, &conversion, options).into(), missing, null, conversion }
+    }
+}
+
+/// The JSON of a column's default, if it has one that can be told.
+fn default(column: &crate::Column, conversion: &Conversion) -> Option<Box<[u8]>> {
+    column_default::of_column(column.declared.default.as_deref()?, &column.data_type, conversion)
 }
 
 /// Writes the events of one database.
@@ -38,6 +70,8 @@ pub(crate) struct Debezium {
     /// For messages.
     no_table: Box<[u8]>,
     transactions: Transactions,
+    /// Those of what is no table's, where records have schemas.
+    schemas: Option<Box<Schemas>>,
     /// The key of signs of life.
     heartbeat_key: Option<Box<[u8]>>,
     values: ValueWriter,
@@ -53,6 +87,7 @@ impl Debezium {
             source: SourceWriter::new(database, options),
             no_table: source::place("", ""),
             transactions: Transactions::new(options.transactions),
+            schemas: options.schemas.then(|| Box::new(Schemas::new(options))),
             heartbeat_key: options.heartbeats(database).map(|_| heartbeat_key(options.prefix(database))),
             values: ValueWriter::default(),
             key_values: KeyValues::default(),
@@ -61,21 +96,31 @@ impl Debezium {
 
     /// Makes a table ready.
     pub(crate) fn prepare(shape: &TableShape, options: &Options) -> Result<Prepared<How>, Error> {
-        let how = |column: &crate::Column| {
-            let conversion = conversion(&column.data_type, options);
-            How {
-                unavailable: stand_in::unavailable(&column.data_type.base, options).into(),
-                missing: stand_in::missing(&conversion, column.not_null).into(),
-                conversion,
-            }
-        };
-        Prepared::new(
+        let prepared = Prepared::new(
             shape,
             source::place(&shape.schema, &shape.table),
-            |column| (column.name.as_str().into(), how(column)),
+            |column| (column.name.as_str().into(), How::new(column, options)),
             |how| how.conversion != Conversion::Omitted,
             write_string,
-        )
+        )?;
+        if !options.schemas {
+            return Ok(prepared);
+        }
+        let field = |column: &crate::Column, how: &How, name: Cow<'_, str>| {
+            let crate::Column { data_type, declared, not_null, .. } = column;
+            let part = schema::of_column(data_type, &how.conversion, &declared.labels, *not_null, options)?;
+            Some(part.with_default(default(column, &how.conversion)).field(name.into_owned()))
+        };
+        let columns = || shape.columns.iter().zip(&prepared.columns);
+        let key = prepared.key.iter().filter_map(|key| {
+            let (column, prepared) = columns().find(|(column, _)| column.name == *key.name)?;
+            field(column, &prepared.how, shape.key_field(&key.name))
+        });
+        let own = shape.own_key_fields().map(|(name, _)| Schema::STRING.required().field(name));
+        let key = own.chain(key);
+        let row = columns().filter_map(|(column, prepared)| field(column, &prepared.how, column.name.as_str().into()));
+        let TableSchemas { key, value } = TableSchemas::new(&options.topic(shape), key.collect(), row.collect());
+        Ok(prepared.with_schemas(&key, value))
     }
 
     fn write_row<'a>(
@@ -90,7 +135,7 @@ impl Debezium {
         out.push(b'{');
         let first = out.len();
         each_column(table, values, |_, column, value| {
-            let How { conversion, unavailable, missing } = &column.how;
+            let How { conversion, unavailable, missing, null } = &column.how;
             if *conversion == Conversion::Omitted {
                 return Ok(());
             }
@@ -108,7 +153,7 @@ impl Debezium {
                     out.extend_from_slice(unavailable);
                     return Ok(());
                 }
-                Value::Null => out.extend_from_slice(b"null"),
+                Value::Null => out.extend_from_slice(null),
                 Value::Text(text) => {
                     writer.write(conversion, text, out).map_err(|_| Error::NotUtf8 { column: column.name.to_string() })?;
                 }
@@ -137,6 +182,31 @@ impl Debezium {
         let is_sent = !self.skipped.contains(operation);
         self.transactions.write_block(&table.name.dotted, is_sent, stamp.lsn, out);
         source::write_end(operation, stamp, out);
+        self.close(out);
+    }
+
+    /// Begins a record that is no table's.
+    fn open(&self, record: &mut Record, schemas: impl FnOnce(&Schemas) -> (&[u8], &[u8])) {
+        let Record { key, value } = record;
+        key.clear();
+        value.clear();
+        if let Some(all) = &self.schemas {
+            let (of_key, of_value) = schemas(all);
+            key.extend_from_slice(of_key);
+            value.extend_from_slice(of_value);
+        }
+    }
+
+    /// Ends what began with a schema.
+    fn close(&self, out: &mut Vec<u8>) {
+        if self.schemas.is_some() {
+            out.push(b'}');
+        }
+    }
+
+    fn close_both(&self, record: &mut Record) {
+        self.close(&mut record.key);
+        self.close(&mut record.value);
     }
 }
 
@@ -164,6 +234,7 @@ impl Layout for Debezium {
     ) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        out.extend_from_slice(&table.value_start);
         out.extend_from_slice(b"{\"before\":null,\"after\":");
         self.write_row(table, Columns::All, values, out)?;
         self.finish(operation, table, stamp, record)
@@ -179,6 +250,7 @@ impl Layout for Debezium {
     ) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        out.extend_from_slice(&table.value_start);
         out.extend_from_slice(b"{\"before\":");
         match before {
             Some(old) => self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?,
@@ -192,6 +264,7 @@ impl Layout for Debezium {
     fn write_delete(&mut self, table: &Prepared<How>, stamp: &Stamp, old: OldRow<'_>, record: &mut Record) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        out.extend_from_slice(&table.value_start);
         out.extend_from_slice(b"{\"before\":");
         self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?;
         out.extend_from_slice(b",\"after\":null");
@@ -200,6 +273,7 @@ impl Layout for Debezium {
 
     fn write_truncate(&mut self, table: &Prepared<How>, stamp: &Stamp, value: &mut Vec<u8>) {
         value.clear();
+        value.extend_from_slice(&table.value_start);
         value.extend_from_slice(b"{\"before\":null,\"after\":null");
         self.write_tail(Operation::Truncate, table, stamp, value);
     }
@@ -209,13 +283,12 @@ impl Layout for Debezium {
         if stamp.txid.is_none() {
             self.source.last_commit = Some(stamp.lsn);
         }
+        self.open(record, |schemas| (&schemas.message_key, &schemas.message));
         let Record { key, value: out } = record;
-        key.clear();
         key.extend_from_slice(b"{\"prefix\":");
         write_string(message.prefix.as_bytes(), key);
         key.push(b'}');
 
-        out.clear();
         out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
         write_i64(unix_millis(stamp.written_at), out);
         out.push(b',');
@@ -226,6 +299,7 @@ impl Layout for Debezium {
         out.extend_from_slice(b",\"content\":");
         write_bytes(self.binary, message.content, out);
         out.extend_from_slice(b"}}");
+        self.close_both(record);
     }
 
     fn transaction_ended(&mut self, end: Lsn) {
@@ -233,25 +307,27 @@ impl Layout for Debezium {
     }
 
     fn write_begin(&mut self, stamp: &Stamp, record: &mut Record) -> bool {
-        record.key.clear();
-        record.value.clear();
-        self.transactions.begin(stamp, &mut record.key, &mut record.value)
+        self.open(record, |schemas| (&schemas.transaction_key, &schemas.transaction));
+        let written = self.transactions.begin(stamp, &mut record.key, &mut record.value);
+        self.close_both(record);
+        written
     }
 
     fn write_commit(&mut self, stamp: &Stamp, record: &mut Record) -> bool {
-        record.key.clear();
-        record.value.clear();
-        self.transactions.end(stamp, &mut record.key, &mut record.value)
+        self.open(record, |schemas| (&schemas.transaction_key, &schemas.transaction));
+        let written = self.transactions.end(stamp, &mut record.key, &mut record.value);
+        self.close_both(record);
+        written
     }
 
     fn write_heartbeat(&mut self, now: PgTime, record: &mut Record) -> bool {
         let Some(heartbeat_key) = &self.heartbeat_key else { return false };
-        record.key.clear();
+        self.open(record, |schemas| (&schemas.heartbeat_key, &schemas.heartbeat));
         record.key.extend_from_slice(heartbeat_key);
-        record.value.clear();
         record.value.extend_from_slice(b"{\"ts_ms\":");
         write_i64(unix_millis(now), &mut record.value);
         record.value.push(b'}');
+        self.close_both(record);
         true
     }
 

@@ -1,4 +1,4 @@
-//! The `debezium` format: what Debezium's PostgreSQL connector writes with `schemas.enable=false`, so that its readers need not change.
+//! The `debezium` format: what Debezium's PostgreSQL connector writes by Kafka Connect's JsonConverter, so that its readers need not change.
 //!
 //! ```json
 //! {"before":null,"after":{"id":1,"total":"BOI=","paid_at":"2024-11-21T09:06:40.123456Z"},
@@ -19,9 +19,8 @@
 //!   oidvector, which Debezium writes as empty arrays, are left out as other unknown types are.
 //! * A large value that an update did not touch, in a column whose type has no placeholder in Debezium, is the placeholder as a string;
 //!   Debezium writes null, as if the value were gone.
-//! * A null stays null where the column has a default; Debezium's JsonConverter puts the default there, unless it is told not to
-//!   (`replace.null.with.default=false`). In a delete's `before`, a column that is NOT NULL and not of the identity has the zero of its type,
-//!   as in Debezium, but not the column's default.
+//! * A null stays null where the column has a default; Kafka Connect puts the default there, unless it is told not to
+//!   (`replace.null.with.default`, which is here too, with the truth for its default).
 //! * Rows of a snapshot all have `"snapshot":"true"`: tables are read side by side, so that none of them is known to be the first or the last.
 //!   They have no `txId`.
 //! * The headers that name Debezium's own parts (`__debezium.context.…`, `extended.headers.enabled`) are not written.
@@ -29,13 +28,16 @@
 //! * A truncate, when it is not skipped, goes to every partition.
 //! * A key of columns that Debezium leaves out alone is no key: it would be the same for all rows.
 
+mod column_default;
 mod conversion;
 mod decimal;
+mod envelope_schema;
 mod geometry;
 mod jackson;
 mod java_map;
 mod layout;
 mod options;
+mod schema;
 mod source;
 mod stand_in;
 mod temporal;

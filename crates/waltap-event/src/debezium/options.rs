@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Heartbeats, Operation};
+use crate::{Heartbeats, Operation, TableShape};
 
 /// A set of choices with the names that Debezium gives them.
 macro_rules! modes {
@@ -222,6 +222,13 @@ pub struct Options {
     pub skipped: SkippedOperations,
     /// `include.unknown.datatypes`: whether columns of types that Debezium does not know are there, as the bytes of their text.
     pub unknown_types: bool,
+    /// JsonConverter's `schemas.enable`: whether every record is `{"schema":…,"payload":…}`. Kafka Connect's default is true.
+    pub schemas: bool,
+    /// JsonConverter's `replace.null.with.default`. None: nulls stay nulls, and all else is as Kafka Connect has it by default.
+    ///
+    /// True, Kafka Connect's default: a null of a column that has a default is written as the default, as if it were there. False: a null is
+    /// a null, and so is the `snapshot` of changes, whose default is `"false"`.
+    pub nulls_to_defaults: Option<bool>,
     /// `provide.transaction.metadata`: whether events tell of their transaction, and records of their own its beginning and its end.
     pub transactions: bool,
     /// `topic.transaction`: what follows the prefix in the name of the topic for those records.
@@ -246,6 +253,8 @@ impl Default for Options {
             tombstones: true,
             skipped: SkippedOperations::default(),
             unknown_types: false,
+            schemas: false,
+            nulls_to_defaults: None,
             transactions: false,
             transaction_topic: "transaction".to_owned(),
             heartbeat_interval: Duration::ZERO,
@@ -278,7 +287,7 @@ pub enum PropertyError {
 
 impl Options {
     /// The properties that [`Options::set`] takes: Debezium's name and a short one.
-    pub const PROPERTIES: [(&str, &str); 15] = [
+    pub const PROPERTIES: [(&str, &str); 17] = [
         ("topic.prefix", "prefix"),
         ("decimal.handling.mode", "decimal"),
         ("time.precision.mode", "time"),
@@ -289,6 +298,8 @@ impl Options {
         ("tombstones.on.delete", "tombstones"),
         ("skipped.operations", "skip"),
         ("include.unknown.datatypes", "unknown"),
+        ("schemas.enable", "schemas"),
+        ("replace.null.with.default", "nulls-to-defaults"),
         ("provide.transaction.metadata", "transactions"),
         ("topic.transaction", "transaction-topic"),
         ("heartbeat.interval.ms", "heartbeat"),
@@ -314,6 +325,8 @@ impl Options {
             "tombstones" => truth(value).map(|tombstones| self.tombstones = tombstones),
             "skip" => value.parse().map(|skipped| self.skipped = skipped),
             "unknown" => truth(value).map(|unknown| self.unknown_types = unknown),
+            "schemas" => truth(value).map(|schemas| self.schemas = schemas),
+            "nulls-to-defaults" => truth(value).map(|replaced| self.nulls_to_defaults = Some(replaced)),
             "transactions" => truth(value).map(|transactions| self.transactions = transactions),
             "transaction-topic" => topic_part(value).map(|topic| self.transaction_topic = topic),
             "heartbeat" => milliseconds(value).map(|interval| self.heartbeat_interval = interval),
@@ -331,6 +344,14 @@ impl Options {
     /// `topic.prefix`, or else the database's name.
     pub(super) fn prefix<'a>(&'a self, database: &'a str) -> &'a str {
         self.topic_prefix.as_deref().unwrap_or(database)
+    }
+
+    /// The name of the topic that Debezium would give a table, after which it names schemas.
+    pub(super) fn topic(&self, shape: &TableShape) -> String {
+        let TableShape { database, schema, table, .. } = shape;
+        let legal = |character: char| matches!(character, 'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-');
+        let name = format!("{}.{schema}.{table}", self.prefix(database));
+        name.chars().map(|character| if legal(character) { character } else { '_' }).collect()
     }
 
     /// The topic for the beginnings and ends of transactions, where they are wanted.
@@ -378,6 +399,8 @@ mod tests {
             ("skip", "c, d"),
             ("unknown", "true"),
             ("prefix", "shop"),
+            ("schemas.enable", "true"),
+            ("replace.null.with.default", "false"),
             ("provide.transaction.metadata", "true"),
             ("transaction-topic", "commits"),
             ("heartbeat.interval.ms", "1500"),
@@ -398,6 +421,8 @@ mod tests {
             tombstones: false,
             skipped: SkippedOperations { creates: true, updates: false, deletes: true, truncates: false },
             unknown_types: true,
+            schemas: true,
+            nulls_to_defaults: Some(false),
             transactions: true,
             transaction_topic: "commits".to_owned(),
             heartbeat_interval: Duration::from_millis(1500),

@@ -15,6 +15,7 @@ pub(super) struct SourceWriter {
     start: Box<[u8]>,
     /// `db`, and `sequence` up to its first element.
     database: Box<[u8]>,
+    not_of_snapshot: &'static [u8],
     /// Where the commit of the last transaction ends.
     pub(super) last_commit: Option<Lsn>,
 }
@@ -29,7 +30,12 @@ impl SourceWriter {
         let mut db = b",\"db\":".to_vec();
         write_string(database.as_bytes(), &mut db);
         db.extend_from_slice(b",\"sequence\":\"[");
-        SourceWriter { start: start.into(), database: db.into(), last_commit: None }
+        let not_of_snapshot: &[u8] = match options.nulls_to_defaults {
+            // To Debezium the field is a null with a default.
+            Some(false) => b",\"snapshot\":null",
+            Some(true) | None => b",\"snapshot\":\"false\"",
+        };
+        SourceWriter { start: start.into(), database: db.into(), not_of_snapshot, last_commit: None }
     }
 
     /// Appends `source`. `place` is what [`place`] made.
@@ -38,7 +44,7 @@ impl SourceWriter {
         write_i64(unix_millis(stamp.happened_at), out);
         out.extend_from_slice(match operation {
             Operation::Read => b",\"snapshot\":\"true\"",
-            _ => b",\"snapshot\":\"false\"",
+            _ => self.not_of_snapshot,
         });
         out.extend_from_slice(&self.database);
         match self.last_commit {

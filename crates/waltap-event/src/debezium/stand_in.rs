@@ -13,13 +13,14 @@ use crate::json::number::write_i64;
 use crate::{BaseType, ExtensionType};
 
 /// The JSON for a large value that an update did not touch.
-pub(super) fn unavailable(base: &BaseType, options: &Options) -> Vec<u8> {
+pub(super) fn unavailable(base: &BaseType, conversion: &Conversion, options: &Options) -> Vec<u8> {
     let bytes = options.unavailable_value.bytes();
     let text = String::from_utf8_lossy(bytes);
     let string = |out: &mut Vec<u8>| write_string(text.as_bytes(), out);
     let mut out = Vec::new();
     match base {
         BaseType::BuiltIn(17) => write_bytes(options.binary, bytes, &mut out),
+        _ if *conversion == Conversion::TextBytes(BinaryHandling::Bytes) => base64::write(bytes, &mut out),
         BaseType::Extension(ExtensionType::Hstore) => {
             let mut object = b"{\"".to_vec();
             write_escaped(text.as_bytes(), options.hstore == HstoreHandling::Map, &mut object);
@@ -88,12 +89,9 @@ fn write_uuid(name: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The JSON for a column of a deleted row that is not of the identity: null, or where the column is NOT NULL, the zero of its type.
-pub(super) fn missing(conversion: &Conversion, not_null: bool) -> Vec<u8> {
+/// The JSON for a column of a deleted row that is not of the identity, is NOT NULL and has no default: the zero of its type.
+pub(super) fn missing(conversion: &Conversion) -> Vec<u8> {
     let mut out = Vec::new();
-    if !not_null {
-        return b"null".to_vec();
-    }
     let mut shape = |shape: Shape, text: &[u8]| {
         geometry::Scratch::default().write_shape(shape, text, &mut out);
         std::mem::take(&mut out)

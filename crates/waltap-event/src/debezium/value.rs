@@ -53,7 +53,7 @@ impl ValueWriter {
     }
 
     /// Writes what has no text in it. Gives false, and appends nothing, for others and for what is not as its type promises.
-    fn write_plain(&mut self, conversion: &Conversion, text: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(super) fn write_plain(&mut self, conversion: &Conversion, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let written = self.try_plain(conversion, text, out).is_some();
         if !written {

@@ -2,6 +2,7 @@
 //!
 //! Everything here only reads, takes no lock on a user's table, and asks once for a whole database.
 
+mod column_defaults;
 mod database;
 mod fingerprint;
 mod open_transactions;
@@ -11,6 +12,7 @@ mod table;
 mod table_query;
 mod type_row;
 
+pub use column_defaults::{ColumnDefaults, column_defaults};
 pub use database::{Database, databases};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use open_transactions::open_transactions;

@@ -29,13 +29,16 @@ pub struct TypeRow {
     pub delimiter: char,
     /// `typcategory`: `A` for arrays.
     pub category: char,
+    /// The labels of an enum, in their order.
+    pub labels: Vec<String>,
 }
 
 /// The user-defined types; `only` narrows them to some OIDs. Array and row types of tables are among them, since a column may have them.
 pub async fn types(client: &Client, only: Option<&[u32]>) -> Result<Vec<TypeRow>> {
     let rows = client
         .query(
-            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typelem, t.typbasetype, t.typtypmod, t.typdelim, t.typcategory
+            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typelem, t.typbasetype, t.typtypmod, t.typdelim, t.typcategory,
+                    array(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
              WHERE t.oid >= $1 AND ($2::oid[] IS NULL OR t.oid = ANY($2))
              ORDER BY t.oid",
@@ -55,6 +58,7 @@ pub async fn types(client: &Client, only: Option<&[u32]>) -> Result<Vec<TypeRow>
                 modifier: row.try_get("typtypmod")?,
                 delimiter: letter(row.try_get("typdelim")?),
                 category: letter(row.try_get("typcategory")?),
+                labels: row.try_get("labels")?,
             })
         })
         .collect::<Result<_, tokio_postgres::Error>>()

@@ -336,7 +336,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         choices: &[
             ("native", "an envelope with before, after and source; values as people and log searches read them"),
             ("flat", "the row's columns at the top level, beside _op, _ts, _table and others; values as in native"),
-            ("debezium", "what Debezium's PostgreSQL connector writes without schemas; see --debezium"),
+            ("debezium", "what Debezium's PostgreSQL connector writes; see --debezium"),
         ],
         help: "How an event is written",
         ..PLAIN
@@ -351,9 +351,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
                time.precision.mode (time): adaptive, adaptive_time_microseconds, connect, isostring, microseconds, nanoseconds; \
                binary.handling.mode (binary): bytes, base64, base64-url-safe, hex; interval.handling.mode (interval): numeric, string; \
                hstore.handling.mode (hstore): json, map; unavailable.value.placeholder (unavailable); tombstones.on.delete (tombstones); \
-               skipped.operations (skip); include.unknown.datatypes (unknown); provide.transaction.metadata (transactions); \
+               skipped.operations (skip); include.unknown.datatypes (unknown); schemas.enable (schemas); \
+               replace.null.with.default (nulls-to-defaults); provide.transaction.metadata (transactions); \
                topic.transaction (transaction-topic); heartbeat.interval.ms (heartbeat); topic.heartbeat.prefix (heartbeat-prefix); \
-               version. The defaults are Debezium's. In the file: a mapping of names to values. In the variable: parted by semicolons.\n\
+               version. The defaults are Debezium's, but that schemas are off, and that a null is a null. In the file: a mapping of \
+               names to values. In the variable: parted by semicolons.\n\
                Example: --format debezium --debezium decimal=string --debezium skip=none",
         ..PLAIN
     },

@@ -2,6 +2,7 @@
 
 mod changes;
 mod oracle;
+mod schemas;
 mod totality;
 mod transactions;
 mod values;
