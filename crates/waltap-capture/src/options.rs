@@ -32,6 +32,8 @@ pub struct Options {
     pub sink: SinkOptions,
     /// The name of each table's topic.
     pub topic: TopicTemplate,
+    /// The topic in which each version of a table is told; none: they are not told.
+    pub schema_topic: Option<String>,
     /// Record keys other than the replica identity.
     pub keys: Vec<KeyChoice>,
     /// How an event is written.

@@ -11,7 +11,7 @@ use waltap_postgres::copy::{Chunk, keep_plannable, measure, plan_chunks};
 
 use super::worker::Job;
 use crate::sink::{TableCount, Topic};
-use crate::tap::{Context, TypeCache, snapshot_shape};
+use crate::tap::{Context, TableVersion, TypeCache, snapshot_shape};
 
 /// How much of a table one worker reads at a time, in pages of 8 KiB: 256 MiB. Large enough that a COPY's start does not count, small
 /// enough that several workers share a large table.
@@ -24,17 +24,21 @@ pub(crate) struct PlannedTable {
     pub(crate) chunks: Vec<Chunk>,
     shape: Arc<TableShape>,
     topic: Arc<Topic>,
+    version: Option<(Arc<Topic>, Arc<TableVersion>)>,
 }
 
 impl PlannedTable {
     /// The pieces, as jobs for workers.
     pub(crate) fn jobs(&self, (number, count): (u32, Arc<TableCount>)) -> impl Iterator<Item = Job> {
         let table = Arc::new(self.table.clone());
+        // The first piece tells what the table looks like.
+        let mut version = self.version.clone();
         self.chunks.iter().map(move |chunk| Job {
             table: Arc::clone(&table),
             chunk: chunk.clone(),
             shape: Arc::clone(&self.shape),
             topic: Arc::clone(&self.topic),
+            version: version.take(),
             number,
             count: Arc::clone(&count),
         })
@@ -61,6 +65,7 @@ impl<'a> Planner<'a> {
             true => column_defaults(&self.sql, &tables.iter().map(|table| table.oid).collect::<Vec<_>>()).await?,
             false => HashMap::new(),
         };
+        let schema_topic = self.context.schema_topic().await?.map(Arc::new);
         let mut planned = Vec::with_capacity(tables.len());
         for (table, topic) in tables.into_iter().zip(topics) {
             let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
@@ -69,7 +74,16 @@ impl<'a> Planner<'a> {
             let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
             keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
             let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
-            planned.push(PlannedTable { table, chunks, shape, topic: Arc::new(topic) });
+            let version = match &schema_topic {
+                Some(topic) => {
+                    let types: Vec<(u32, i32)> =
+                        table.published_columns().map(|column| (column.type_oid, column.type_modifier)).collect();
+                    let version = TableVersion::of(&self.sql, table.oid, &shape, &types).await?;
+                    Some((Arc::clone(topic), Arc::new(version)))
+                }
+                None => None,
+            };
+            planned.push(PlannedTable { table, chunks, shape, topic: Arc::new(topic), version });
         }
         Ok(planned)
     }

@@ -15,7 +15,7 @@ use waltap_postgres::copy::{Chunk, CopyError, RowParser, SnapshotReader, lines};
 use super::ExportedSnapshot;
 use crate::event_error::failure;
 use crate::sink::{Account, Outgoing, Reports, Sink, Staged, TableCount, Topic};
-use crate::tap::{Context, encoder, prepare};
+use crate::tap::{Context, TableVersion, encoder, prepare};
 
 /// How much of a COPY is taken at once: enough rows that waking up does not count, little enough that memory does not either.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
@@ -27,6 +27,8 @@ pub(crate) struct Job {
     pub(super) chunk: Chunk,
     pub(super) shape: Arc<TableShape>,
     pub(super) topic: Arc<Topic>,
+    /// What is to be told of the table, and where.
+    pub(super) version: Option<(Arc<Topic>, Arc<TableVersion>)>,
     /// The number under which the table's rows are accounted.
     pub(super) number: u32,
     pub(super) count: Arc<TableCount>,
@@ -82,6 +84,8 @@ impl Worker {
         let mut sender = Sender::new(self, job)?;
         let counters = self.context.shared.metrics.op(&self.context.database, &job.table.schema, &job.table.name, "r");
         let mut batch: Vec<Bytes> = Vec::new();
+        sender.tell_version()?;
+        sender.staged.hand_over(&self.sink).await?;
         loop {
             batch.clear();
             let more = rows.read_batch(&mut batch, BATCH_BYTES_MAX).await?;
@@ -138,6 +142,16 @@ impl<'a> Sender<'a> {
             events: 0,
             bytes: 0,
         })
+    }
+
+    fn tell_version(&mut self) -> Result<()> {
+        let Some((topic, version)) = &self.job.version else { return Ok(()) };
+        let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
+        let account = Account::Snapshot(self.job.number);
+        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged);
+        version.send(&stamp, &mut outgoing)?;
+        self.records += outgoing.records;
+        Ok(())
     }
 
     fn send(&mut self, line: &[u8]) -> Result<()> {

@@ -128,13 +128,29 @@ impl Context {
 
     /// A topic for records that are no table's, made when it is missing. The databases of a capture may share it, for the same purpose.
     pub(crate) async fn side_topic(&self, name: &str, purpose: &str) -> Result<Topic> {
+        self.side_topic_with(name, purpose, &[]).await
+    }
+
+    /// The topic of tables' versions, made when it is missing: compacted, so that the last version of every table stays.
+    pub(crate) async fn schema_topic(&self) -> Result<Option<Topic>> {
+        match &self.options().schema_topic {
+            Some(name) => self.side_topic_with(name, "schemas", &[("cleanup.policy", "compact")]).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn side_topic_with(&self, name: &str, purpose: &str, configuration: &[(&str, &str)]) -> Result<Topic> {
         let name = waltap_kafka::legal_topic_name(name)?.into_owned();
         self.shared.claims.claim(&name, "", "", purpose)?;
-        let mut topics = self.ensure_topics(vec![name]).await?;
+        let mut topics = self.ensure_topics_with(vec![name], configuration).await?;
         Ok(topics.swap_remove(0))
     }
 
     async fn ensure_topics(&self, names: Vec<String>) -> Result<Vec<Topic>> {
+        self.ensure_topics_with(names, &[]).await
+    }
+
+    async fn ensure_topics_with(&self, names: Vec<String>, configuration: &[(&str, &str)]) -> Result<Vec<Topic>> {
         let Destination::Kafka(kafka) = &self.shared.destination else {
             return Ok(names.into_iter().map(|name| Topic { name, partitions: 1 }).collect());
         };
@@ -149,7 +165,7 @@ impl Context {
                     name: name.clone(),
                     partitions: kafka.options.partitions,
                     replication_factor: kafka.options.replication_factor,
-                    configuration: Vec::new(),
+                    configuration: configuration.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
                 })
                 .collect()
         };

@@ -10,6 +10,7 @@ mod session;
 mod shapes;
 mod side_topics;
 mod stream;
+mod table_version;
 mod tables;
 mod types;
 
@@ -22,6 +23,7 @@ use waltap_postgres::slot::{drop_publication, publication_names};
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
 pub(crate) use session::Ended;
 pub(crate) use shapes::{check_treatment, encoder, prepare, snapshot_shape, stream_shape};
+pub(crate) use table_version::TableVersion;
 pub(crate) use types::TypeCache;
 
 use crate::status::TapState;

@@ -16,12 +16,14 @@ pub(crate) struct SideTopics {
     pub(crate) transactions: Option<Arc<Topic>>,
     /// Signs of life.
     pub(crate) heartbeats: Option<Arc<Topic>>,
+    /// The versions of tables.
+    pub(crate) schemas: Option<Topic>,
 }
 
 impl SideTopics {
     pub(crate) async fn open(context: &Context) -> Result<Self> {
         let format = &context.options().format;
-        let mut topics = SideTopics::default();
+        let mut topics = SideTopics { schemas: context.schema_topic().await?, ..SideTopics::default() };
         if let Some(name) = format.transaction_topic(&context.database) {
             topics.transactions = Some(Arc::new(context.side_topic(&name, "transactions").await?));
         }

@@ -205,6 +205,11 @@ impl Stream {
         if !table.sends(open.begin.final_lsn) {
             return Ok(Taken::Done);
         }
+        if let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
+            let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
+            version.send(&stamp, &mut out)?;
+            self.ledger.hand_over(open.group, out.records).map_err(imbalance)?;
+        }
         let mut out = Outgoing::new(&self.sink, &table.topic, Account::Stream(open.group), &mut self.staged);
         let written = write(&mut self.encoder, &table.prepared, &stamp, &mut out);
         let (records, bytes) = (out.records, out.bytes);

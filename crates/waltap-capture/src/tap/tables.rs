@@ -9,7 +9,7 @@ use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Table, column_defaults, tables_by_oid};
 
-use super::{Context, TypeCache, prepare, stream_shape};
+use super::{Context, TableVersion, TypeCache, prepare, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
@@ -45,6 +45,8 @@ pub(crate) struct CapturedTable {
     pub(crate) prepared: waltap_event::Table,
     pub(crate) topic: Topic,
     rows: Rows,
+    /// What is to be told of the table before its next event.
+    pub(crate) version: Option<Arc<TableVersion>>,
     counters: [OpCounters; 4],
     /// Events and bytes that are not yet added to the counters.
     counted: [(u64, u64); 4],
@@ -85,6 +87,8 @@ enum Known {
 #[derive(Default)]
 pub(crate) struct Tables {
     known: HashMap<u32, Known>,
+    /// The last version of each table that was told.
+    versions: HashMap<u32, Arc<TableVersion>>,
     /// Tables with something counted since the last batch.
     counted: Vec<u32>,
     /// For questions to the catalog: of many tables in a row, and not longer than a batch.
@@ -118,7 +122,12 @@ pub(crate) enum Found<'a> {
 impl Tables {
     /// Takes a relation message, given decoded and as it came: the table's new shape from here on.
     pub(crate) fn announce(&mut self, relation: &Relation<'_>, message: &[u8]) {
-        self.known.insert(relation.id, Known::Announced(message.to_vec()));
+        if let Some(Known::Captured(table)) = self.known.insert(relation.id, Known::Announced(message.to_vec()))
+            && table.version.is_some()
+        {
+            // It was not told: no event came of the table as it was.
+            self.versions.remove(&relation.id);
+        }
     }
 
     pub(crate) fn find(&mut self, oid: u32) -> Result<Found<'_>> {
@@ -172,7 +181,14 @@ impl Tables {
             false => Known::LeftOut,
             true => {
                 let rows = rows(oid, context.options().snapshot, progress);
-                Known::Captured(Box::new(capture(&relation, context, rows, types, catalog, &mut self.sql).await?))
+                let mut table = capture(&relation, context, rows, types, catalog, &mut self.sql).await?;
+                // The server announces a table again and again, also when nothing of it has changed.
+                if self.versions.get(&oid) == table.version.as_ref() {
+                    table.version = None;
+                } else if let Some(version) = &table.version {
+                    self.versions.insert(oid, Arc::clone(version));
+                }
+                Known::Captured(Box::new(table))
             }
         };
         self.known.insert(oid, resolved);
@@ -218,17 +234,27 @@ async fn capture(
     // the order that a key of several columns has got since; a table that is gone is as the last look saw it.
     let seen = catalog.iter().find(|table| table.oid == relation.id);
     let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
+    // Where it matters which columns are NOT NULL, one may have been added since.
+    let options = context.options();
+    let tells_columns = options.schema_topic.is_some() || options.format.reads_defaults();
     let found = match seen {
-        Some(_) if !has_order => None,
+        Some(_) if !has_order && !tells_columns => None,
         _ => tables_by_oid(sql.open(context).await?, &[relation.id]).await?.pop(),
     };
     let known = found.as_ref().or(seen);
-    let defaults = match context.options().format.reads_defaults() {
+    let defaults = match options.format.reads_defaults() {
         true => column_defaults(sql.open(context).await?, &[relation.id]).await?.remove(&relation.id),
         false => None,
     };
     let shape = stream_shape(context, relation, known, defaults.as_ref(), types)?;
     let prepared = prepare(context, &shape)?;
+    let version = match options.schema_topic {
+        Some(_) => {
+            let types: Vec<(u32, i32)> = relation.columns.iter().map(|column| (column.type_id, column.type_modifier)).collect();
+            Some(Arc::new(TableVersion::of(sql.open(context).await?, relation.id, &shape, &types).await?))
+        }
+        None => None,
+    };
     let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
     let counters = Op::ALL.map(|(_, op)| context.shared.metrics.op(&context.database, relation.schema, relation.name, op));
     Ok(CapturedTable {
@@ -236,6 +262,7 @@ async fn capture(
         prepared,
         topic: topics.swap_remove(0),
         rows,
+        version,
         counters,
         counted: Default::default(),
     })

@@ -10,6 +10,7 @@ mod quoted;
 mod server;
 mod table;
 mod table_query;
+mod type_names;
 mod type_row;
 
 pub use column_defaults::{ColumnDefaults, column_defaults};
@@ -20,6 +21,7 @@ pub use quoted::{quoted_identifier, quoted_literal, quoted_name};
 pub use server::{REPLICATION_ROLES, Role, Server, server};
 pub use table::{Column, Generated, Identity, IdentityProblem, Leaf, ReplicaIdentity, Table};
 pub use table_query::{tables, tables_by_oid};
+pub use type_names::type_names;
 pub use type_row::{TypeRow, types};
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ impl Configuration {
             snapshot_workers: workers.unwrap_or(NonZeroUsize::MIN),
             sink: self.sink()?,
             topic: self.topic()?,
+            schema_topic: self
+                .read("schema-topic", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
             keys: self.keys()?,
             format: self.format()?,
             headers: match self.choice("headers")? {

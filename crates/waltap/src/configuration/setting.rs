@@ -303,6 +303,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "schema-topic",
+        value_name: "NAME",
+        heading: TOPICS,
+        help: "A topic in which each version of a table is told: its columns, their types, its key",
+        more: "A record with the key {\"db\":…,\"schema\":…,\"table\":…} before the first event that looks so, and again after a restart. The \
+               topic is made compacted, so that the last version of every table stays.\nExample: --schema-topic waltap.tables",
+        ..PLAIN
+    },
+    Setting {
         key: "partitions",
         value_name: "NUMBER",
         heading: TOPICS,

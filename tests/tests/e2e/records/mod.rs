@@ -2,6 +2,7 @@
 
 mod columns;
 mod headers;
+mod schema_topic;
 mod shared_topic;
 
 use std::time::Duration;
