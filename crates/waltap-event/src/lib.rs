@@ -27,6 +27,7 @@ mod operation;
 mod own_names;
 mod record;
 mod row;
+mod scan;
 mod shape;
 mod sink;
 mod stamp;

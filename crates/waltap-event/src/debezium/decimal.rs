@@ -11,9 +11,9 @@ const CHUNK_DIGITS: usize = 19;
 /// A decimal's digits, as PostgreSQL prints them: no exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decimal<'a> {
-    negative: bool,
-    whole: &'a [u8],
-    fraction: &'a [u8],
+    pub(super) negative: bool,
+    pub(super) whole: &'a [u8],
+    pub(super) fraction: &'a [u8],
 }
 
 impl<'a> Decimal<'a> {

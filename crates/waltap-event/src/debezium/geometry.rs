@@ -1,6 +1,6 @@
 //! Shapes: PostgreSQL's own, PostGIS's and the vectors of pgvector.
 
-use super::jackson::{write_f32, write_f64};
+use super::jackson::{write_f32_text, write_f64, write_f64_text};
 use crate::json::{base64, number};
 use crate::text::bytea;
 
@@ -245,7 +245,7 @@ fn vector(text: &[u8], floats: bool, out: &mut Vec<u8>) -> Option<()> {
     for part in inner.split(|byte| *byte == b',').filter(|_| !inner.is_empty()) {
         out.push(mark);
         mark = b',';
-        if floats { write_f32(parse(part)?, out) } else { write_f64(parse(part)?, out) }
+        if floats { write_f32_text(part, out)? } else { write_f64_text(part, out)? }
     }
     if mark == b'[' {
         out.push(b'[');

@@ -5,7 +5,8 @@
 
 use std::io::Write;
 
-use crate::json::string::plain_length;
+use super::decimal::Decimal;
+use crate::scan::{plain_length, plain_length_in_basic_plane};
 
 /// Appends `text`, which is valid UTF-8, as a string in quotes.
 pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
@@ -20,13 +21,10 @@ pub(super) fn write_escaped(text: &[u8], to_bytes: bool, out: &mut Vec<u8>) {
     out.reserve(text.len());
     let mut rest = text;
     loop {
-        let (plain, special) = rest.split_at(plain_length(rest));
-        if to_bytes {
-            write_halves(plain, out)
-        } else {
-            out.extend_from_slice(plain)
-        }
-        let Some((byte, after)) = special.split_first() else { return };
+        let length = if to_bytes { plain_length_in_basic_plane(rest) } else { plain_length(rest) };
+        let (plain, special) = rest.split_at(length);
+        out.extend_from_slice(plain);
+        let Some((byte, mut after)) = special.split_first() else { return };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -34,25 +32,21 @@ pub(super) fn write_escaped(text: &[u8], to_bytes: bool, out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
+            0xf0.. => after = write_halves(special, out),
             _ => write_unit(u16::from(*byte), out),
         }
         rest = after;
     }
 }
 
-/// Appends text without anything else to be escaped, its characters of four bytes as two halves.
-fn write_halves(mut text: &[u8], out: &mut Vec<u8>) {
-    while let Some(place) = text.iter().position(|byte| *byte >= 0xf0) {
-        let (before, rest) = text.split_at(place);
-        out.extend_from_slice(before);
-        let (character, after) = rest.split_at(rest.len().min(4));
-        match std::str::from_utf8(character).ok().and_then(|character| character.chars().next()) {
-            Some(character) => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write_unit(*unit, out)),
-            None => out.extend_from_slice(character),
-        }
-        text = after;
+/// Appends the character of four bytes at the start as two halves, and gives what follows it.
+fn write_halves<'t>(text: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+    let (character, after) = text.split_at(text.len().min(4));
+    match std::str::from_utf8(character).ok().and_then(|character| character.chars().next()) {
+        Some(character) => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write_unit(*unit, out)),
+        None => out.extend_from_slice(character),
     }
-    out.extend_from_slice(text);
+    after
 }
 
 fn write_unit(unit: u16, out: &mut Vec<u8>) {
@@ -76,6 +70,57 @@ pub(super) fn write_f32(number: f32, out: &mut Vec<u8>) {
     let shortest = Scientific::new(format_args!("{number:e}"));
     let digits = if shortest.has_one_digit() { Scientific::new(format_args!("{number:.1e}")) } else { shortest };
     digits.write(number.is_finite(), out);
+}
+
+/// Appends the double that a text stands for. None: it stands for none.
+pub(super) fn write_f64_text(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if !write_few_digits(text, f64::DIGITS, f64::MAX_10_EXP, out) {
+        write_f64(std::str::from_utf8(text).ok()?.parse().ok()?, out);
+    }
+    Some(())
+}
+
+/// Appends the float that a text stands for. None: it stands for none.
+pub(super) fn write_f32_text(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if !write_few_digits(text, f32::DIGITS, f32::MAX_10_EXP, out) {
+        write_f32(std::str::from_utf8(text).ok()?.parse().ok()?, out);
+    }
+    Some(())
+}
+
+/// Appends a decimal of few digits as the number that it stands for, without working that out: up to so many digits (`DIGITS`, in C
+/// `DBL_DIG`) no two decimals are the same number, and so the shortest digits of it are those of the text. False, and nothing: it has more
+/// digits, is not far within the type's exponents, or is no such text.
+fn write_few_digits(text: &[u8], digits_max: u32, exponent_max: i32, out: &mut Vec<u8>) -> bool {
+    few_digits(text, digits_max, exponent_max, out).is_some()
+}
+
+fn few_digits(text: &[u8], digits_max: u32, exponent_max: i32, out: &mut Vec<u8>) -> Option<()> {
+    let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        Some(place) => (text.get(..place)?, std::str::from_utf8(text.get(place + 1..)?).ok()?.parse::<i16>().ok()?),
+        None => (text, 0),
+    };
+    let Decimal { negative, whole, fraction } = Decimal::parse(mantissa)?;
+    let mut digits = [0; NUMBER_BYTES_MAX];
+    let count = whole.len() + fraction.len();
+    digits.get_mut(..whole.len())?.copy_from_slice(whole);
+    digits.get_mut(whole.len()..count)?.copy_from_slice(fraction);
+    let zeros = digits.iter().take(count).take_while(|digit| **digit == b'0').count();
+    let zeros_behind = digits.iter().take(count).rev().take_while(|digit| **digit == b'0').count();
+    let Some((first, others)) = digits.get(zeros..count - zeros_behind).and_then(|digits| digits.split_at_checked(1)) else {
+        out.extend_from_slice(if negative { b"-0.0" } else { b"0.0" });
+        return Some(());
+    };
+    // That of the first digit.
+    let exponent = i32::from(exponent) + whole.len() as i32 - zeros as i32 - 1;
+    if others.len() >= digits_max as usize || exponent.abs() >= exponent_max {
+        return None;
+    }
+    if negative {
+        out.push(b'-');
+    }
+    write_digits(first, others, exponent, out);
+    Some(())
 }
 
 /// Room for the longest number: seventeen digits, a sign, a point and an exponent of four.
@@ -130,7 +175,11 @@ fn write_number(finite: bool, text: &[u8], out: &mut Vec<u8>) {
     let (mantissa, exponent) = text.split_at(split);
     let exponent: i32 = exponent.get(1..).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
     let (first, others) = mantissa.split_at(mantissa.len().min(1));
-    let others = others.strip_prefix(b".").filter(|others| others != b"0").unwrap_or_default();
+    write_digits(first, others.strip_prefix(b".").filter(|others| others != b"0").unwrap_or_default(), exponent, out);
+}
+
+/// Appends a number of its first digit, which is not zero unless the number is, the others, and the exponent of the first.
+fn write_digits(first: &[u8], others: &[u8], exponent: i32, out: &mut Vec<u8>) {
     let or_zero = |digits: &[u8], out: &mut Vec<u8>| out.extend_from_slice(if digits.is_empty() { b"0" } else { digits });
     match exponent {
         // From a thousandth up to ten millions.
@@ -214,6 +263,32 @@ mod tests {
         }
         assert_eq!(written(|out| write_f32(0.1, out)), "0.1");
         assert_eq!(written(|out| write_f32(f32::MAX, out)), "3.4028235E38");
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-", ".", "e5", "1e", "1e+", "1x", "1.2.3", "--1", "1e1e1", "1 ", "0x1"] {
+            assert_eq!(write_f64_text(text.as_bytes(), &mut Vec::new()), None, "{text}");
+        }
+        assert_eq!(written(|out| write_f64_text(b"-0e999", out).unwrap()), "-0.0");
+        assert_eq!(written(|out| write_f64_text(b"1e400", out).unwrap()), "\"Infinity\"");
+        assert_eq!(written(|out| write_f64_text(b"Infinity", out).unwrap()), "\"Infinity\"");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn digits_are_those_of_the_number(text in "-?[0-9]{0,12}(\\.[0-9]{0,12})?([eE][+-]?[0-9]{1,4})?") {
+            let few = |write: fn(&[u8], &mut Vec<u8>) -> Option<()>| {
+                let mut out = Vec::new();
+                write(text.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
+            };
+            let double = text.parse().ok().map(|number| written(|out| write_f64(number, out)));
+            prop_assert_eq!(few(write_f64_text), double);
+            let float = text.parse().ok().map(|number| written(|out| write_f32(number, out)));
+            prop_assert_eq!(few(write_f32_text), float);
+        }
     }
 
     proptest! {

@@ -84,7 +84,7 @@ fn write_uuid(name: &[u8], out: &mut Vec<u8>) {
         if matches!(place, 4 | 6 | 8 | 10) {
             out.push(b'-');
         }
-        value::write_hex_byte(*byte, out);
+        out.extend_from_slice(&value::hex_digits(*byte));
     }
     out.push(b'"');
 }

@@ -54,7 +54,7 @@ pub(super) fn write_iso_date(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 
 /// Appends the time since midnight; 24:00:00 is the whole day.
 pub(super) fn write_time(unit: TimeUnit, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    write_i64(in_unit(unit, date_time::time(text)?.micros()?.into())?, out);
+    write_i64(in_unit(unit, 0, date_time::time(text)?.micros()?)?, out);
     Some(())
 }
 
@@ -67,14 +67,15 @@ pub(super) fn write_iso_time(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Microseconds in another unit, rounded down. None: it has no room for them.
-fn in_unit(unit: TimeUnit, micros: i128) -> Option<i64> {
-    let number = match unit {
-        TimeUnit::Millis => micros.div_euclid(1_000),
-        TimeUnit::Micros => micros,
-        TimeUnit::Nanos => micros * 1_000,
+/// Days and microseconds together in a unit, rounded down. None: it has no room for them.
+fn in_unit(unit: TimeUnit, days: i64, micros: i64) -> Option<i64> {
+    // Wide numbers are not divided: it takes long.
+    let (day, part) = match unit {
+        TimeUnit::Millis => (DAY_MICROS / 1_000, i128::from(micros.div_euclid(1_000))),
+        TimeUnit::Micros => (DAY_MICROS, i128::from(micros)),
+        TimeUnit::Nanos => (DAY_MICROS * 1_000, i128::from(micros) * 1_000),
     };
-    i64::try_from(number).ok()
+    i64::try_from(i128::from(days) * day + part).ok()
 }
 
 /// Appends the time since 1970 began, for a timestamp without a zone as if it were in UTC. The last days that PostgreSQL holds have no
@@ -87,7 +88,7 @@ pub(super) fn write_timestamp(unit: TimeUnit, text: &[u8], out: &mut Vec<u8>) ->
         (b"-infinity", TimeUnit::Micros | TimeUnit::Nanos) => i64::MIN,
         _ => {
             let (date, time) = date_time::timestamp(text)?;
-            in_unit(unit, i128::from(days_since_epoch(date)) * DAY_MICROS + i128::from(time.micros()?))?
+            in_unit(unit, days_since_epoch(date), time.micros()?)?
         }
     };
     write_i64(number, out);

@@ -2,7 +2,7 @@
 
 use super::conversion::Conversion;
 use super::decimal::Decimal;
-use super::jackson::{write_f32, write_f64, write_string};
+use super::jackson::{write_f32_text, write_f64_text, write_string};
 use super::options::{BinaryHandling, DecimalHandling, HstoreHandling, IntervalHandling};
 use super::{conversion::MONEY_SCALE, geometry, java_map, temporal};
 use crate::json::base64::{self, Alphabet};
@@ -69,8 +69,8 @@ impl ValueWriter {
             Conversion::Bit => write_truth(text, [b"1", b"0"], out)?,
             Conversion::Integer if number::is_integer(text) => out.extend_from_slice(text),
             Conversion::Integer => return None,
-            Conversion::Float => write_f32(parse(text)?, out),
-            Conversion::Double | Conversion::DecimalDouble => write_f64(parse(text)?, out),
+            Conversion::Float => write_f32_text(text, out)?,
+            Conversion::Double | Conversion::DecimalDouble => write_f64_text(text, out)?,
             Conversion::Bits => write_bits(text, out)?,
             Conversion::Decimal { scale } => Decimal::parse(text)?.write_scaled(*scale, out).then_some(())?,
             Conversion::VariableDecimal => Decimal::parse(text)?.write_with_scale(out),
@@ -104,7 +104,7 @@ impl ValueWriter {
         }
         match handling {
             DecimalHandling::Precise => Decimal::parse(amount)?.write_scaled(MONEY_SCALE, out).then_some(())?,
-            DecimalHandling::Double => write_f64(parse(amount)?, out),
+            DecimalHandling::Double => write_f64_text(amount, out)?,
             DecimalHandling::String => write_string(amount, out),
         }
         Some(())
@@ -147,10 +147,6 @@ impl ValueWriter {
             self.hstore.give_back_memory();
         }
     }
-}
-
-fn parse<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Appends a boolean, written as one of these two.
@@ -232,12 +228,16 @@ fn write_piece(handling: BinaryHandling, piece: &[u8], out: &mut Vec<u8>) {
     match handling {
         BinaryHandling::Bytes | BinaryHandling::Base64 => base64::write_piece(piece, out),
         BinaryHandling::Base64UrlSafe => base64::write_piece_in(Alphabet::UrlSafe, piece, out),
-        BinaryHandling::Hex => piece.iter().for_each(|byte| write_hex_byte(*byte, out)),
+        BinaryHandling::Hex => {
+            let mut digits = [[0; 2]; base64::PIECE];
+            digits.iter_mut().zip(piece).for_each(|(digits, byte)| *digits = hex_digits(*byte));
+            out.extend_from_slice(digits.get(..piece.len()).unwrap_or_default().as_flattened());
+        }
     }
 }
 
-/// Appends two digits.
-pub(super) fn write_hex_byte(byte: u8, out: &mut Vec<u8>) {
+/// A byte's two digits.
+pub(super) fn hex_digits(byte: u8) -> [u8; 2] {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    [digit(byte >> 4), digit(byte & 15)]
 }

@@ -1,6 +1,7 @@
 //! Documents that are embedded as they are.
 
-use super::{number, string};
+use super::number;
+use crate::scan::plain_length;
 
 /// How deep a document may be nested and still be embedded; a deeper one is written as a string, in which nothing of it is lost.
 ///
@@ -137,7 +138,7 @@ fn literal_length(text: &[u8]) -> Option<usize> {
 fn string_length(text: &[u8]) -> Option<usize> {
     let mut rest = text.get(1..)?;
     loop {
-        rest = rest.get(string::plain_length(rest)..)?;
+        rest = rest.get(plain_length(rest)..)?;
         rest = match rest {
             [b'"', after @ ..] => return Some(text.len() - after.len()),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', after @ ..] => after,

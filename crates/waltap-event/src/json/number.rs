@@ -44,22 +44,36 @@ fn after_digits(text: &[u8]) -> Option<&[u8]> {
     if count == 0 { None } else { text.get(count..) }
 }
 
-/// The most digits that a `u64` has.
-const DIGITS_MAX: usize = 20;
+/// The most digits that a `u64` has, as a multiple of eight.
+const DIGITS_MAX: usize = 24;
+
+/// The digits of a number below 100 000 000.
+fn eight_digits(number: u32) -> [u8; 8] {
+    let (high, low) = (number / 10_000, number % 10_000);
+    let ([a, b], [c, d]) = (two_digits(high / 100), two_digits(high % 100));
+    let ([e, f], [g, h]) = (two_digits(low / 100), two_digits(low % 100));
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The digits of a number below 100.
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
+}
 
 /// Appends a whole number.
 pub(crate) fn write_u64(mut number: u64, out: &mut Vec<u8>) {
+    // Eight digits at a time, since each division waits for the one before; within them they do not.
     let mut digits = [b'0'; DIGITS_MAX];
-    // Two digits at a time: the divisions are what takes long, and each waits for the one before.
-    let (pairs, _) = digits.as_chunks_mut::<2>();
+    let (eights, _) = digits.as_chunks_mut::<8>();
     let mut count = 0;
-    for pair in pairs.iter_mut().rev() {
-        let low = (number % 100) as u8;
-        number /= 100;
-        *pair = [b'0' + low / 10, b'0' + low % 10];
-        count += 2;
+    for eight in eights.iter_mut().rev() {
+        *eight = eight_digits((number % 100_000_000) as u32);
+        number /= 100_000_000;
+        count += 8;
         if number == 0 {
-            count -= usize::from(low < 10);
+            // The digits are those after the zeros at the start; where all are zeros, the last.
+            let zeros = (u64::from_le_bytes(*eight) ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() / 8;
+            count -= zeros.min(7) as usize;
             break;
         }
     }

@@ -67,11 +67,13 @@ pub(crate) fn write_lsn(lsn: Lsn, out: &mut Vec<u8>) {
 }
 
 fn write_hex(number: u32, out: &mut Vec<u8>) {
-    let digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        let digit = (number >> (4 * place) & 15) as u8;
-        out.push(if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
+    let mut digits = [b'0'; 8];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        let value = (number >> (4 * place) & 15) as u8;
+        *digit = if value < 10 { b'0' + value } else { b'A' + value - 10 };
     }
+    let count = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1) as usize;
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use crate::text::{bytea, hstore, money, unescape};
 // The depth of a record's JSON: the envelope and its row, arrays in arrays, and a document within. serde_json's bound is the lowest.
 const _: () = assert!(2 + crate::catalog::ARRAY_NESTING_MAX * array::DIMENSIONS_MAX + (document::DEPTH_MAX as usize) < 128);
 
+/// Up to here one look at a text for all that it may hold is quicker than a look for each.
+const SHORT_TEXT_BYTES_MAX: usize = 64;
+
 /// The text of a value is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value is not valid UTF-8")]
@@ -26,7 +29,11 @@ pub fn write_value(kind: &Kind, value: Value<'_>, scratch: &mut Vec<u8>, out: &m
         Value::Binary(bytes) => base64::write(bytes, out),
         Value::Text(text) => {
             // What these accept is ASCII, so that the check for UTF-8 can be left out.
-            if write_scalar(kind, text, out) {
+            let written = match kind {
+                Kind::Text => text.len() <= SHORT_TEXT_BYTES_MAX && string::write_if_plain_ascii(text, out),
+                _ => write_scalar(kind, text, out),
+            };
+            if written {
                 return Ok(());
             }
             simdutf8::basic::from_utf8(text).map_err(|_| NotUtf8)?;

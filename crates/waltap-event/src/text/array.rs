@@ -35,6 +35,17 @@ pub(crate) struct Lexer<'a> {
     expect: Expect,
 }
 
+/// The bytes that stand in no element without quotes, besides the delimiter.
+const ENDS_BARE_ELEMENT: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut index = 0;
+    while index < 4 {
+        ends[b"{}\"\\"[index] as usize] = true;
+        index += 1;
+    }
+    ends
+};
+
 /// The text is not an array as PostgreSQL prints it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -45,6 +56,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; none at the end of a whole array.
+    #[inline]
     pub(crate) fn next_token(&mut self) -> Result<Option<Token<'a>>, Malformed> {
         let Some((byte, after)) = self.rest.split_first() else {
             let whole = self.depth == 0 && matches!(self.expect, Expect::DelimiterOrClose);
@@ -81,8 +93,9 @@ impl<'a> Lexer<'a> {
         Ok(Some(token))
     }
 
+    #[inline]
     fn bare_element(&mut self) -> Result<Token<'a>, Malformed> {
-        let ends = |byte: &u8| *byte == self.delimiter || matches!(byte, b'{' | b'}' | b'"' | b'\\');
+        let ends = |byte: &u8| *byte == self.delimiter || ENDS_BARE_ELEMENT[usize::from(*byte)];
         let length = self.rest.iter().position(ends).ok_or(Malformed)?;
         let (element, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         if element.is_empty() {

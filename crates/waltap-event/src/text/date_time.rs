@@ -92,13 +92,7 @@ fn without_era(text: &[u8]) -> (&[u8], bool) {
 }
 
 fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
-    let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
-    let (year, rest) = text.split_at_checked(year_digits)?;
-    // Years are filled up to four digits. With more zeros the text is not PostgreSQL's, and the date would not read back as it.
-    if year_digits < 4 || year_digits > 4 && year.starts_with(b"0") {
-        return None;
-    }
-    let year = year.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0'));
+    let (year, rest) = leading_year(text)?;
     let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
     let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
     let month = two_digits_of(month).filter(|month| (1..=12).contains(month))?;
@@ -109,6 +103,22 @@ fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
         (true, year) => 1 - year,
     };
     Some((Date { year, month, day }, rest))
+}
+
+fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
+    // As nearly all years are.
+    if let Some((&[thousands, hundreds, tens, ones], rest @ [b'-', ..])) = text.split_first_chunk::<4>()
+        && let (Some(century), Some(year)) = (two_digits_of(&[thousands, hundreds]), two_digits_of(&[tens, ones]))
+    {
+        return Some((i64::from(century) * 100 + i64::from(year), rest));
+    }
+    let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
+    let (year, rest) = text.split_at_checked(year_digits)?;
+    // Years are filled up to four digits. With more zeros the text is not PostgreSQL's, and the date would not read back as it.
+    if year_digits < 4 || year_digits > 4 && year.starts_with(b"0") {
+        return None;
+    }
+    Some((year.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0')), rest))
 }
 
 fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
@@ -133,6 +143,10 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
 }
 
 pub(crate) fn offset_seconds(text: &[u8]) -> Option<i64> {
+    // What a session at UTC prints.
+    if text == b"+00" {
+        return Some(0);
+    }
     let (sign, digits) = match text {
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
@@ -188,21 +202,20 @@ pub(crate) fn date_of(days_since_epoch: i64) -> Date {
 
 /// Appends a date as ISO 8601: a year past 9999 takes a `+`, one before 1 is the astronomical year.
 pub(crate) fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
-    let sign: &[u8] = match year {
-        0..=9_999 => b"",
-        10_000.. => b"+",
-        _ => b"-",
-    };
-    out.extend_from_slice(sign);
+    match year {
+        0..=9_999 => {}
+        10_000.. => out.push(b'+'),
+        _ => out.push(b'-'),
+    }
     let year = year.unsigned_abs();
+    let ([month_tens, month_ones], [day_tens, day_ones]) = (two_digits(month), two_digits(day));
     if year < 10_000 {
-        out.extend_from_slice(two_digits((year / 100) as u8).as_slice());
-        out.extend_from_slice(two_digits((year % 100) as u8).as_slice());
+        let ([thousands, hundreds], [tens, ones]) = (two_digits((year / 100) as u8), two_digits((year % 100) as u8));
+        out.extend_from_slice(&[thousands, hundreds, tens, ones, b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
     } else {
         write_u64(year, out);
+        out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
     }
-    let ([month_tens, month_ones], [day_tens, day_ones]) = (two_digits(month), two_digits(day));
-    out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
 }
 
 /// Appends hours, minutes and seconds.

@@ -7,12 +7,21 @@ pub(crate) mod hstore;
 pub(crate) mod interval;
 pub(crate) mod money;
 
+use crate::scan::plain_length;
+
 /// Appends the contents of a quoted string without its escapes: what follows a backslash stands for itself.
 pub(crate) fn unescape(quoted: &[u8], out: &mut Vec<u8>) {
-    let mut bytes = quoted.iter();
-    while let Some(byte) = bytes.next() {
-        let literal = if *byte == b'\\' { bytes.next() } else { Some(byte) };
-        out.extend(literal);
+    let mut rest = quoted;
+    loop {
+        let (plain, special) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        rest = match special {
+            [b'\\', literal, after @ ..] | [literal, after @ ..] => {
+                out.push(*literal);
+                after
+            }
+            [] => return,
+        };
     }
 }
 
@@ -21,6 +30,7 @@ pub(crate) fn quoted_length(text: &[u8]) -> Option<(usize, bool)> {
     let mut escapes = false;
     let mut at = 0;
     loop {
+        at += plain_length(text.get(at..)?);
         match text.get(at)? {
             b'"' => return Some((at, escapes)),
             b'\\' => {
