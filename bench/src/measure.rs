@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// How often every subject has its turn. The least time counts: what disturbs a measurement only ever adds to it.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 100;
 
 /// How long a turn should take: long beside the clock's resolution, short beside what else a machine does.
-const TURN: Duration = Duration::from_millis(2);
+const TURN: Duration = Duration::from_micros(300);
 
 /// One thing to be measured.
 pub struct Subject<'a> {

@@ -11,6 +11,7 @@
 //! Writing a value is a total function. Whatever text a column holds, its record is valid JSON, and what cannot be read as what its type
 //! promises is written as PostgreSQL's own text, in a string.
 
+mod append;
 mod catalog;
 mod composer;
 mod data_type;

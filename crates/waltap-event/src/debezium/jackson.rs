@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use super::decimal::Decimal;
+use crate::append::append_start;
 use crate::scan::{plain_length, plain_length_in_basic_plane};
 
 /// Appends `text`, which is valid UTF-8, as a string in quotes.
@@ -22,8 +23,8 @@ pub(super) fn write_escaped(text: &[u8], to_bytes: bool, out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
         let length = if to_bytes { plain_length_in_basic_plane(rest) } else { plain_length(rest) };
-        let (plain, special) = rest.split_at(length);
-        out.extend_from_slice(plain);
+        append_start(rest, length, out);
+        let special = rest.get(length..).unwrap_or_default();
         let Some((byte, mut after)) = special.split_first() else { return };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),

@@ -1,6 +1,7 @@
 //! Documents that are embedded as they are.
 
 use super::number;
+use crate::append::append_start;
 use crate::scan::plain_length;
 
 /// How deep a document may be nested and still be embedded; a deeper one is written as a string, in which nothing of it is lost.
@@ -47,7 +48,7 @@ fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut open = Open::default();
     loop {
         if matches!(rest, [b' ' | b'\t' | b'\n' | b'\r', ..] | []) {
-            out.extend_from_slice(run.get(..run.len() - rest.len())?);
+            append_start(run, run.len() - rest.len(), out);
             rest = after_white_space(rest);
             run = rest;
         }

@@ -47,18 +47,20 @@ fn after_digits(text: &[u8]) -> Option<&[u8]> {
 /// The most digits that a `u64` has, as a multiple of eight.
 const DIGITS_MAX: usize = 24;
 
-/// The digits of a number below 100 000 000.
+/// The digits of a number below 100 000 000: all eight side by side in one word, by halves. Multiplied and shifted, a part is divided by its
+/// half's unit; 10486 / 2^20 does that for a hundred up to 10 000, and 103 / 2^10 for ten up to 100.
 fn eight_digits(number: u32) -> [u8; 8] {
-    let (high, low) = (number / 10_000, number % 10_000);
-    let ([a, b], [c, d]) = (two_digits(high / 100), two_digits(high % 100));
-    let ([e, f], [g, h]) = (two_digits(low / 100), two_digits(low % 100));
-    [a, b, c, d, e, f, g, h]
+    // The first half is the low one: the digits come out in their order in memory.
+    let fours = u64::from(number / 10_000) | (u64::from(number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | ((twos - tens * 10) << 8);
+    (ones | ZEROS).to_le_bytes()
 }
 
-/// The digits of a number below 100.
-fn two_digits(number: u32) -> [u8; 2] {
-    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
-}
+/// `00000000`.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 /// Appends a whole number.
 pub(crate) fn write_u64(mut number: u64, out: &mut Vec<u8>) {
@@ -72,7 +74,7 @@ pub(crate) fn write_u64(mut number: u64, out: &mut Vec<u8>) {
         count += 8;
         if number == 0 {
             // The digits are those after the zeros at the start; where all are zeros, the last.
-            let zeros = (u64::from_le_bytes(*eight) ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() / 8;
+            let zeros = (u64::from_le_bytes(*eight) ^ ZEROS).trailing_zeros() / 8;
             count -= zeros.min(7) as usize;
             break;
         }
@@ -113,6 +115,11 @@ mod tests {
             write_u64(number, &mut out);
             assert_eq!(out, number.to_string().into_bytes());
         }
+        for number in 0..10_000 {
+            for number in [number, number * 10_000, number * 10_001, 99_990_000 + number] {
+                assert_eq!(eight_digits(number), *format!("{number:08}").as_bytes().first_chunk().unwrap());
+            }
+        }
         for number in [0, -1, i64::MIN, i64::MAX] {
             let mut out = Vec::new();
             write_i64(number, &mut out);
@@ -121,6 +128,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_number_is_written(number: u64, shift in 0_u32..64) {
+            let number = number >> shift;
+            let mut out = Vec::new();
+            write_u64(number, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+
         #[test]
         fn a_number_is_what_a_parser_takes_for_one(text in "-?[0-9]{0,3}(\\.[0-9]{0,3})?([eE][+-]?[0-9]{0,3})?") {
             prop_assert_eq!(is_number(text.as_bytes()), serde_json::from_str::<serde_json::Number>(&text).is_ok());

@@ -1,5 +1,6 @@
 //! Strings.
 
+use crate::append::append_start;
 use crate::scan::{is_plain_ascii, plain_length};
 
 /// Appends the text as a string in quotes if nothing in it has to be escaped, nor looked at for whether it is UTF-8: as most short texts are.
@@ -20,9 +21,9 @@ pub(crate) fn write(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;
     loop {
-        let (plain, special) = rest.split_at(plain_length(rest));
-        out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else { break };
+        let length = plain_length(rest);
+        append_start(rest, length, out);
+        let Some((byte, after)) = rest.get(length..).and_then(<[u8]>::split_first) else { break };
         write_escaped(*byte, out);
         rest = after;
     }

@@ -7,15 +7,16 @@ pub(crate) mod hstore;
 pub(crate) mod interval;
 pub(crate) mod money;
 
+use crate::append::append_start;
 use crate::scan::plain_length;
 
 /// Appends the contents of a quoted string without its escapes: what follows a backslash stands for itself.
 pub(crate) fn unescape(quoted: &[u8], out: &mut Vec<u8>) {
     let mut rest = quoted;
     loop {
-        let (plain, special) = rest.split_at(plain_length(rest));
-        out.extend_from_slice(plain);
-        rest = match special {
+        let length = plain_length(rest);
+        append_start(rest, length, out);
+        rest = match rest.get(length..).unwrap_or_default() {
             [b'\\', literal, after @ ..] | [literal, after @ ..] => {
                 out.push(*literal);
                 after
