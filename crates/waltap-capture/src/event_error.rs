@@ -8,10 +8,6 @@ pub(crate) fn event_error(shape: &TableShape, error: waltap_event::Error) -> Err
     let table = format!("{}.{}", shape.schema, shape.table);
     let doing = format!("writing an event of table {table} of database {}", shape.database);
     match &error {
-        waltap_event::Error::NotUtf8 { .. } => Error::data(Code::TEXT_ENCODING, doing).remedy(
-            "the database's encoding is SQL_ASCII, or it holds bytes that do not fit its encoding: find the rows and repair them, or leave \
-             the table out with --exclude-table",
-        ),
         waltap_event::Error::UnknownKeyColumn { .. } => {
             Error::configuration(Code::KEY_COLUMNS, doing).remedy("correct --key: it must name columns that the table has")
         }

@@ -67,7 +67,7 @@ codes! {
     34 KEY_COLUMNS "A record key names columns that the table does not have";
     35 NO_COLUMN "A chosen column is not there";
     40 MALFORMED_MESSAGE "A replication message is malformed";
-    41 TEXT_ENCODING "A value is not valid UTF-8";
+    41 TEXT_ENCODING "A text cannot be given as UTF-8";
     42 SERVER_VERSION "This version of PostgreSQL is not supported";
     43 STANDBY "The source is a standby";
     44 CONNECTION_LOST "The connection to PostgreSQL was lost";

@@ -1,16 +1,9 @@
 //! What can be wrong with an event.
 
-/// An event that cannot be written. Values never are the reason, save for bytes that are not UTF-8: whatever else a value holds, there is
-/// JSON for it.
+/// An event that cannot be written. Values never are the reason: whatever a value holds, there is JSON for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A value is not UTF-8: the database's encoding is `SQL_ASCII`, or its contents do not fit its encoding.
-    #[error("the value of column {column:?} is not valid UTF-8")]
-    NotUtf8 {
-        /// The column's name.
-        column: String,
-    },
     /// A row has more or fewer values than the table has columns.
     #[error("a row has {found} values, but its table has {expected} columns")]
     ColumnCount {

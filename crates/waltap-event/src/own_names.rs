@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 /// The names of our fields without the underscore.
-const OWN_NAMES: [&str; 10] = ["op", "ts", "db", "schema", "table", "txid", "lsn", "commit_lsn", "seq", "unchanged"];
+const OWN_NAMES: [&str; 11] =
+    ["op", "ts", "db", "schema", "table", "txid", "lsn", "commit_lsn", "seq", "unchanged", "hexadecimal"];
 
 /// The name that a column has beside our fields: its own, but for one more underscore where that would be one of ours.
 pub(crate) fn avoided(name: &str) -> Cow<'_, str> {
@@ -26,6 +27,7 @@ mod tests {
             ("_commit_lsn", "__commit_lsn"),
             ("commit_lsn", "commit_lsn"),
             ("_unchanged", "__unchanged"),
+            ("_hexadecimal", "__hexadecimal"),
             ("_id", "_id"),
             ("_", "_"),
             ("", ""),

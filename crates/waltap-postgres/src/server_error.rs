@@ -154,6 +154,11 @@ impl Failure {
 ///
 /// When the server itself refused, its [`ServerError`] is the cause.
 pub fn sql_error(doing: Doing, what: impl Into<String>, error: tokio_postgres::Error) -> Error {
+    if is_not_utf8(&error) {
+        return Error::configuration(Code::TEXT_ENCODING, what)
+            .source(error)
+            .remedy("a name in the catalog is not UTF-8, which a database in SQL_ASCII allows: rename what has it");
+    }
     let Some(refusal) = error.as_db_error() else {
         // Without an answer of the server's it is the connection that broke.
         return Error::transient(Code::CONNECTION_LOST, what).source(error);
@@ -169,10 +174,15 @@ pub fn sql_error(doing: Doing, what: impl Into<String>, error: tokio_postgres::E
     Failure::from(refusal).into_error(doing, what, Subject::default())
 }
 
+/// Whether an answer held a text that is not UTF-8.
+fn is_not_utf8(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<std::str::Utf8Error>())
+}
+
 /// What a refusal means. By SQLSTATE, then by what we were doing, then by the routine that raised it: all of which are the same in every
 /// language of the server's.
 fn meaning(doing: Doing, error: &ServerError) -> (Kind, Code) {
-    use Kind::{Configuration, Transient};
+    use Kind::{Configuration, Data, Transient};
     let connecting = matches!(doing, Doing::Connecting | Doing::ConnectingToReplicate);
     let lost = if connecting { Code::CONNECT } else { Code::CONNECTION_LOST };
     match (error.sqlstate.as_str(), doing) {
@@ -197,6 +207,8 @@ fn meaning(doing: Doing, error: &ServerError) -> (Kind, Code) {
         ("58P01", Doing::StartingStream | Doing::Streaming) => (Configuration, Code::SLOT_INVALIDATED),
         ("42704", Doing::StartingStream | Doing::DroppingSlot) => (Configuration, Code::SLOT_DROPPED),
         ("42704", Doing::Streaming) => (Configuration, Code::PUBLICATION),
+        // A text has characters that UTF-8 has not, or bytes that are none in the database's own encoding.
+        ("22P05" | "22021", _) => (Data, Code::TEXT_ENCODING),
         ("42710", Doing::CreatingSlot) => (Configuration, Code::SLOT_UNKNOWN),
         ("0A000", Doing::CreatingSlot | Doing::StartingStream) if error.raised_by("CheckLogicalDecodingRequirements") => {
             (Configuration, Code::STANDBY)
@@ -246,6 +258,9 @@ fn remedy(code: Code, error: &ServerError, subject: Subject<'_>) -> Option<Strin
         Code::SLOT_MOVED => format!(
             "the name belongs to a slot of another kind or database; to see it: SELECT * FROM pg_replication_slots WHERE slot_name = '{slot}';"
         ),
+        Code::TEXT_ENCODING => {
+            "find the rows that the server cannot convert and mend them, or leave their table out with --exclude-table".to_owned()
+        }
         Code::STANDBY => "connect to the primary: target_session_attrs=primary".to_owned(),
         _ => return None,
     })

@@ -110,11 +110,6 @@ impl<'a> Change<'a> {
                 assert_eq!(expected, width);
                 assert!(tuples().any(|tuple| tuple.len() == found) && found != expected);
             }
-            Failure::Event(Error::NotUtf8 { column }) => {
-                let number = self.number(&column);
-                let bad = |value| matches!(value, Some(Value::Text(text)) if std::str::from_utf8(text).is_err());
-                assert!(tuples().any(|tuple| bad(tuple.iter().nth(number))), "{column} is UTF-8");
-            }
             Failure::Event(Error::KeyNotSent { column }) => {
                 let number = self.number(&column);
                 assert!(self.key.contains(&number));

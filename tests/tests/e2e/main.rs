@@ -5,6 +5,7 @@
 
 mod application_writes;
 mod arrival;
+mod encodings;
 mod faults;
 mod idle_database;
 mod joining;

@@ -14,8 +14,8 @@ use super::source::{self, SourceWriter};
 use super::stand_in;
 use super::transaction::{self, Transactions};
 use super::value::{ValueWriter, write_bytes};
-use crate::json::base64;
 use crate::json::number::write_i64;
+use crate::json::{base64, hexadecimal};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::native::envelope::unix_millis;
 use crate::record::Record;
@@ -155,7 +155,9 @@ impl Debezium {
                 }
                 Value::Null => out.extend_from_slice(null),
                 Value::Text(text) => {
-                    writer.write(conversion, text, out).map_err(|_| Error::NotUtf8 { column: column.name.to_string() })?;
+                    if writer.write(conversion, text, out).is_err() {
+                        hexadecimal::write(text, out);
+                    }
                 }
                 // Not asked for.
                 Value::Binary(bytes) => base64::write(bytes, out),

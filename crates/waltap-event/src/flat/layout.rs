@@ -5,7 +5,7 @@ use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 use super::head;
 use crate::json::string;
 use crate::layout::{KeyChangeHeaders, Layout};
-use crate::native::fields::FieldWriter;
+use crate::native::fields::{FieldWriter, NoteNames};
 use crate::native::layout::{write_content, write_message_key};
 use crate::record::Record;
 use crate::row::{Columns, Merged};
@@ -18,6 +18,9 @@ pub struct Options {
     /// Whether a delete is followed by a record with the same key and no value, by which Kafka's compaction forgets the key.
     pub tombstones: bool,
 }
+
+/// Fields of ours that name columns.
+const NOTES: NoteNames = NoteNames { unchanged: b"_unchanged", hexadecimal: b"_hexadecimal" };
 
 /// Writes the events of one database.
 #[derive(Clone, Debug)]
@@ -51,9 +54,10 @@ impl Flat {
         let out = &mut record.value;
         out.clear();
         head::write(operation, &table.head, stamp, out);
+        self.fields.begin_event();
         // Our own fields stand before the first column, so that each has a comma.
         self.fields.write(table, columns, values, 0, out)?;
-        self.fields.write_unchanged(b"_unchanged", table, out);
+        self.fields.write_notes(&NOTES, table, out);
         out.push(b'}');
         self.fields.key_values.write_key(table, out, &mut record.key)
     }

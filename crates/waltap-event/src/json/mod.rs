@@ -2,5 +2,6 @@
 
 pub(crate) mod base64;
 pub(crate) mod document;
+pub(crate) mod hexadecimal;
 pub(crate) mod number;
 pub(crate) mod string;

@@ -3,6 +3,7 @@
 use waltap_pgoutput::Value;
 
 use super::value::write_value;
+use crate::json::hexadecimal;
 use crate::record::shrink;
 use crate::row::{Columns, KeyValues, each_column};
 use crate::table::Prepared;
@@ -14,11 +15,19 @@ pub(crate) struct FieldWriter {
     pub(crate) key_values: KeyValues,
     /// The columns of the last row, by number, that have no value because an update did not touch them.
     unchanged: Vec<usize>,
+    /// The columns of the event whose bytes are not UTF-8.
+    hexadecimal: Vec<usize>,
     /// For the values.
     scratch: Vec<u8>,
 }
 
 impl FieldWriter {
+    /// Forgets the last event. An event has one row, or, with the old one, two.
+    pub(crate) fn begin_event(&mut self) {
+        self.unchanged.clear();
+        self.hexadecimal.clear();
+    }
+
     /// Appends a row's columns as fields of an object, each with a comma before it but one that stands at `first`.
     pub(crate) fn write<'a>(
         &mut self,
@@ -43,32 +52,51 @@ impl FieldWriter {
             }
             out.extend_from_slice(&column.field);
             let start = out.len();
-            write_value(&column.how, value, &mut self.scratch, out)
-                .map_err(|_| Error::NotUtf8 { column: column.name.to_string() })?;
+            if write_value(&column.how, value, &mut self.scratch, out).is_err() {
+                // A database in SQL_ASCII takes any bytes for text.
+                let Value::Text(bytes) = value else { return Ok(()) };
+                hexadecimal::write(bytes, out);
+                if !self.hexadecimal.contains(&index) {
+                    self.hexadecimal.push(index);
+                }
+            }
             self.key_values.note(column, start..out.len());
             Ok(())
         })
     }
 
-    /// Appends the field of this name that names the last row's unchanged columns, if it has any.
-    pub(crate) fn write_unchanged(&self, name: &[u8], table: &Prepared<Kind>, out: &mut Vec<u8>) {
-        if self.unchanged.is_empty() {
-            return;
-        }
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(name);
-        out.extend_from_slice(b"\":");
-        let mut mark = b'[';
-        for column in self.unchanged.iter().filter_map(|index| table.columns.get(*index)) {
-            out.push(mark);
-            // The field's name with its quotes, without the colon.
-            out.extend_from_slice(column.field.strip_suffix(b":").unwrap_or_default());
-            mark = b',';
-        }
-        out.push(b']');
+    /// Appends the fields that name the last row's unchanged columns and the event's columns whose values are hexadecimal, where there are some.
+    pub(crate) fn write_notes(&self, names: &NoteNames, table: &Prepared<Kind>, out: &mut Vec<u8>) {
+        write_note(names.unchanged, &self.unchanged, table, out);
+        write_note(names.hexadecimal, &self.hexadecimal, table, out);
     }
 
     pub(crate) fn give_back_memory(&mut self) {
         shrink(&mut self.scratch);
     }
+}
+
+/// What a format calls the fields that name columns of an event.
+pub(crate) struct NoteNames {
+    /// Those that an update did not touch and whose values were not sent.
+    pub(crate) unchanged: &'static [u8],
+    /// Those whose values are not UTF-8 and stand there as hexadecimal digits.
+    pub(crate) hexadecimal: &'static [u8],
+}
+
+fn write_note(name: &[u8], columns: &[usize], table: &Prepared<Kind>, out: &mut Vec<u8>) {
+    if columns.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b"\":");
+    let mut mark = b'[';
+    for column in columns.iter().filter_map(|index| table.columns.get(*index)) {
+        out.push(mark);
+        // The field's name with its quotes, without the colon.
+        out.extend_from_slice(column.field.strip_suffix(b":").unwrap_or_default());
+        mark = b',';
+    }
+    out.push(b']');
 }

@@ -3,7 +3,7 @@
 use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 
 use super::envelope;
-use super::fields::FieldWriter;
+use super::fields::{FieldWriter, NoteNames};
 use crate::json::{base64, string};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::record::Record;
@@ -17,6 +17,9 @@ pub struct Options {
     /// Whether a delete is followed by a record with the same key and no value, by which Kafka's compaction forgets the key.
     pub tombstones: bool,
 }
+
+/// Fields of the envelope that name columns.
+const NOTES: NoteNames = NoteNames { unchanged: b"unchanged", hexadecimal: b"hexadecimal" };
 
 /// Writes the events of one database.
 #[derive(Clone, Debug)]
@@ -76,10 +79,11 @@ impl Layout for Native {
     ) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        self.fields.begin_event();
         envelope::write(operation, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":null,\"after\":");
         self.write_row(table, Columns::All, values, out)?;
-        self.fields.write_unchanged(b"unchanged", table, out);
+        self.fields.write_notes(&NOTES, table, out);
         out.push(b'}');
         self.fields.key_values.write_key(table, out, &mut record.key)
     }
@@ -94,6 +98,7 @@ impl Layout for Native {
     ) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        self.fields.begin_event();
         envelope::write(Operation::Update, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
         match before {
@@ -102,7 +107,7 @@ impl Layout for Native {
         }
         out.extend_from_slice(b",\"after\":");
         self.write_row(table, Columns::All, after, out)?;
-        self.fields.write_unchanged(b"unchanged", table, out);
+        self.fields.write_notes(&NOTES, table, out);
         out.push(b'}');
         self.fields.key_values.write_key(table, out, &mut record.key)
     }
@@ -110,10 +115,13 @@ impl Layout for Native {
     fn write_delete(&mut self, table: &Prepared<Kind>, stamp: &Stamp, old: OldRow<'_>, record: &mut Record) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
+        self.fields.begin_event();
         envelope::write(Operation::Delete, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
         self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?;
-        out.extend_from_slice(b",\"after\":null}");
+        out.extend_from_slice(b",\"after\":null");
+        self.fields.write_notes(&NOTES, table, out);
+        out.push(b'}');
         self.fields.key_values.write_key(table, out, &mut record.key)
     }
 

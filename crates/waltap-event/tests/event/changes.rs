@@ -281,15 +281,22 @@ fn rows_of_another_width_are_refused() {
 }
 
 #[test]
-fn what_is_not_utf8_is_an_error_that_names_the_column() {
-    let mut bench = Bench::new(&orders());
-    let new = [text("7"), Null, Null, Null, Null, Value::Text(b"\xff")];
-    assert_eq!(bench.insert(&new), Err(Failure::Event(Error::NotUtf8 { column: "body".into() })));
-    // Also in the second record of an event: the first is not given away.
-    assert!(bench.update(Some(key_form(&[text("8"), Null, Null, Null, Null, Null])), &new).is_err());
-    assert_eq!(bench.records.0, []);
-    bench.insert(&[text("7"), Null, Null, Null, Null, Null]).unwrap();
-    assert_eq!(bench.records.0[0].json()["after"]["id"].to_string(), "7");
+fn what_is_not_utf8_is_hexadecimal_and_named() {
+    let mut bench = Bench::new(&pairs(&["a"], &["a", "b"]));
+    bench.insert(&[Value::Text(b"caf\xe9"), text(r"\xe9")]).unwrap();
+    bench.insert(&[text("a"), text("b")]).unwrap();
+    bench.update(Some(full_form(&[text("a"), Value::Text(b"\xff\0")])), &[text("a"), text("b")]).unwrap();
+    bench.delete(key_form(&[Value::Text(b"\x80"), Null])).unwrap();
+    let key = r#"{"a":"\\x636166e9"}"#;
+    assert_eq!(
+        bench.rows(),
+        [
+            (key, r#""before":null,"after":{"a":"\\x636166e9","b":"\\xe9"},"hexadecimal":["a"]}"#),
+            (r#"{"a":"a"}"#, r#""before":null,"after":{"a":"a","b":"b"}}"#),
+            (r#"{"a":"a"}"#, r#""before":{"a":"a","b":"\\xff00"},"after":{"a":"a","b":"b"},"hexadecimal":["b"]}"#),
+            (r#"{"a":"\\x80"}"#, r#""before":{"a":"\\x80","b":null},"after":null,"hexadecimal":["a"]}"#),
+        ]
+    );
 }
 
 #[test]

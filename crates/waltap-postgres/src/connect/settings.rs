@@ -42,8 +42,16 @@ pub(super) fn startup_options(users: Option<&str>) -> String {
     options
 }
 
+/// What such a database holds is bytes to the server, which refuses to send what is not UTF-8 to a client that asks for that.
+const ENCODING_OF_BYTES: &str = "SQL_ASCII";
+
 /// Sets what the startup message could not.
 pub(super) async fn complete(session: &mut Session) -> Result<()> {
+    let encoding = session.parameters.iter().find(|(name, _)| name == "server_encoding");
+    if encoding.is_some_and(|(_, encoding)| encoding == ENCODING_OF_BYTES) {
+        let set = format!("SET client_encoding = {ENCODING_OF_BYTES}");
+        session.command(Doing::Statement, "", "preparing the session", &set).await?;
+    }
     let version = session.version.major();
     for (_, name, value) in PINNED_SINCE.iter().filter(|(since, _, _)| version >= *since) {
         session.command(Doing::Statement, "", "preparing the session", &format!("SET {name} = {value}")).await?;

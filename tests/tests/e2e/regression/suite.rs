@@ -1,6 +1,6 @@
 //! PostgreSQL's own regression tests, run against a cluster of the kit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use waltap_tests::{Failure, Kit, Launch, Postgres, PostgresOptions, Process, Result, ensure, repository};
@@ -76,7 +76,7 @@ pub(super) async fn dump(kit: &Kit, postgres: &Postgres, database: &str, section
 }
 
 /// Runs a script in a database.
-pub(super) async fn restore(kit: &Kit, postgres: &Postgres, database: &str, script: &PathBuf) -> Result {
+pub(super) async fn restore(kit: &Kit, postgres: &Postgres, database: &str, script: &Path) -> Result {
     let launch = postgres.client("psql", kit.folder().join("psql.log")).arguments(&[
         "--no-psqlrc",
         "--quiet",
