@@ -25,5 +25,5 @@ pub use capture::{Capture, Handle};
 pub use naming::TopicTemplate;
 pub use options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
 pub use preflight::{check_progress, check_sink, check_source};
-pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, TablePattern, TableSelection};
+pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TablePattern, TableSelection};
 pub use status::{CaptureStatus, TapState, TapStatus};

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use waltap_event::{Format, HeaderSet};
+use waltap_event::{Format, HeaderSet, OutboxColumns};
 use waltap_postgres::source::Source;
 
 use crate::naming::TopicTemplate;
-use crate::selection::{ColumnSelection, DatabaseSelection, KeyChoice, TableSelection};
+use crate::selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TableSelection};
 
 /// One capture: a source server, a choice of databases and tables, a sink.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Options {
     pub schema_topic: Option<String>,
     /// Record keys other than the replica identity.
     pub keys: Vec<KeyChoice>,
+    /// Tables whose new rows are messages, and not events.
+    pub outboxes: Vec<OutboxChoice>,
     /// How an event is written.
     pub format: Format,
     /// Which headers every record has.
@@ -47,6 +49,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// What the columns of a table are, if its rows are messages.
+    pub fn outbox(&self, schema: &str, table: &str) -> Option<&OutboxColumns> {
+        self.outboxes.iter().find_map(|outbox| outbox.columns_of(schema, table))
+    }
+
     /// The longest name of a capture: leaves room for a database's name in a slot's 63 bytes.
     pub const NAME_BYTES_MAX: usize = 24;
 

@@ -120,5 +120,6 @@ pub(super) fn judge_topics(options: &Options, contents: &[Contents]) -> Vec<Find
         let topic = options.topic.topic(database, &table.schema, &table.name)?;
         claims.claim(&topic, database, &table.schema, &table.name)
     };
-    chosen(options, contents).filter_map(|table| claim(table).err()).map(|error| Finding::of(&error)).collect()
+    let has_topic = |(_, table): &(&str, &Table)| options.outbox(&table.schema, &table.name).is_none();
+    chosen(options, contents).filter(has_topic).filter_map(|table| claim(table).err()).map(|error| Finding::of(&error)).collect()
 }

@@ -4,7 +4,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::{Mask, Salt, Treatment};
 
 use super::TablePattern;
-use super::pattern::{NamePattern, split_outside_quotes};
+use super::pattern::{NamePattern, split_outside_quotes, unquoted};
 
 /// What becomes of the columns of tables. Where nothing is said, every column is in the events as it is.
 #[derive(Debug, Clone, Default)]
@@ -116,13 +116,6 @@ fn pattern(tables: &TablePattern, column: &str, whole: &str) -> Result<ColumnPat
     let name = NamePattern::parse(column, whole)?;
     let is_literal = tables.is_literal() && name.is_literal(column);
     Ok(ColumnPattern { text, tables: tables.clone(), column: name, is_literal })
-}
-
-fn unquoted(text: &str) -> String {
-    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => text.to_owned(),
-    }
 }
 
 fn invalid(text: &str, what: &str) -> Error {

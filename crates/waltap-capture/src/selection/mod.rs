@@ -3,10 +3,12 @@
 mod columns;
 mod databases;
 mod keys;
+mod outbox;
 mod pattern;
 mod tables;
 
 pub use columns::ColumnSelection;
 pub use databases::DatabaseSelection;
 pub use keys::KeyChoice;
+pub use outbox::OutboxChoice;
 pub use tables::{TablePattern, TableSelection};

@@ -68,3 +68,11 @@ pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
     parts.push(&text[start..]);
     parts
 }
+
+/// A text that may stand in double quotes, without them.
+pub(super) fn unquoted(text: &str) -> String {
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => text.to_owned(),
+    }
+}

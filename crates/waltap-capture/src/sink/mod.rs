@@ -28,6 +28,8 @@ pub(crate) struct Record<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) headers: &'a [Header<'a>],
+    /// Whether key and value are bytes as they stand, which need not be JSON.
+    pub(crate) is_plain: bool,
     pub(crate) account: Account,
 }
 
@@ -50,7 +52,7 @@ impl Sink {
     pub(crate) fn offer(&self, record: Record<'_>) -> Result<(), NotTaken> {
         match self {
             Sink::Kafka(producer) => {
-                let Record { topic, partition, key, value, headers, account } = record;
+                let Record { topic, partition, key, value, headers, account, .. } = record;
                 let opaque = account.to_opaque();
                 let sent = match headers {
                     [] => producer.send(topic, partition, key, value, opaque),

@@ -20,6 +20,7 @@ struct OwnedRecord {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<OwnedHeader>,
+    is_plain: bool,
     account: Account,
 }
 
@@ -44,6 +45,7 @@ impl OwnedRecord {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers,
+            is_plain: self.is_plain,
             account: self.account,
         }
     }
@@ -74,19 +76,27 @@ pub(crate) struct Outgoing<'a> {
     topic: &'a Topic,
     account: Account,
     staged: &'a mut Staged,
+    is_plain: bool,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
 }
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn new(sink: &'a Sink, topic: &'a Topic, account: Account, staged: &'a mut Staged) -> Self {
-        Outgoing { sink, topic, account, staged, records: 0, bytes: 0 }
+        Outgoing { sink, topic, account, staged, is_plain: false, records: 0, bytes: 0 }
+    }
+
+    /// For records whose keys and values need not be JSON.
+    pub(crate) fn plain(&mut self) -> &mut Self {
+        self.is_plain = true;
+        self
     }
 
     fn take(&mut self, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Result<()> {
         self.records += 1;
         self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-        let record = Record { topic: &self.topic.name, partition, key, value, headers, account: self.account };
+        let record =
+            Record { topic: &self.topic.name, partition, key, value, headers, is_plain: self.is_plain, account: self.account };
         // Behind a staged record everything is staged, or the order would be lost.
         if self.staged.is_empty() {
             match self.sink.offer(record) {
@@ -101,6 +111,7 @@ impl<'a> Outgoing<'a> {
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
             headers: headers.iter().map(own).collect(),
+            is_plain: self.is_plain,
             account: self.account,
         });
         Ok(())

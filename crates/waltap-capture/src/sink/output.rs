@@ -133,14 +133,14 @@ impl Gathered {
     }
 }
 
-/// Keys and values are JSON already; a topic's name has no character that JSON escapes.
+/// Keys and values are JSON already, or are made a string of JSON; a topic's name has no character that JSON escapes.
 fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(b"{\"topic\":\"");
     line.extend_from_slice(record.topic.as_bytes());
     line.extend_from_slice(b"\",\"key\":");
-    line.extend_from_slice(record.key.unwrap_or(b"null"));
+    write_part(record.key, record.is_plain, line);
     line.extend_from_slice(b",\"value\":");
-    line.extend_from_slice(record.value.unwrap_or(b"null"));
+    write_part(record.value, record.is_plain, line);
     let mut mark: &[u8] = b",\"headers\":{\"";
     for header in record.headers {
         // The names of headers are ours, and need no escapes either.
@@ -159,6 +159,18 @@ fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(b"}\n");
 }
 
+fn write_part(part: Option<&[u8]>, is_plain: bool, line: &mut Vec<u8>) {
+    match part {
+        None => line.extend_from_slice(b"null"),
+        Some(text) if is_plain && !is_json_line(text) => line.extend_from_slice(json_string(text).as_bytes()),
+        Some(json) => line.extend_from_slice(json),
+    }
+}
+
+fn is_json_line(text: &[u8]) -> bool {
+    !text.contains(&b'\n') && !text.contains(&b'\r') && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// A text as JSON.
 fn json_string(text: &[u8]) -> String {
     serde_json::Value::from(String::from_utf8_lossy(text)).to_string()
@@ -172,7 +184,15 @@ mod tests {
 
     fn line(value: Option<&[u8]>, headers: &[Header<'_>]) -> String {
         let account = Account::Snapshot(1);
-        let record = Record { topic: "shop.public.orders", partition: None, key: Some(b"{\"id\":1}"), value, headers, account };
+        let record = Record {
+            topic: "shop.public.orders",
+            partition: None,
+            key: Some(b"{\"id\":1}"),
+            value,
+            headers,
+            is_plain: false,
+            account,
+        };
         let mut line = Vec::new();
         write_line(&record, &mut line);
         String::from_utf8(line).unwrap()

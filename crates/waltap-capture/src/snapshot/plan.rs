@@ -11,7 +11,7 @@ use waltap_postgres::copy::{Chunk, keep_plannable, measure, plan_chunks};
 
 use super::worker::Job;
 use crate::sink::{TableCount, Topic};
-use crate::tap::{Context, TableVersion, TypeCache, snapshot_shape};
+use crate::tap::{Context, Route, TableVersion, TypeCache, routes, snapshot_shape};
 
 /// How much of a table one worker reads at a time, in pages of 8 KiB: 256 MiB. Large enough that a COPY's start does not count, small
 /// enough that several workers share a large table.
@@ -23,7 +23,7 @@ pub(crate) struct PlannedTable {
     pub(crate) table: Table,
     pub(crate) chunks: Vec<Chunk>,
     shape: Arc<TableShape>,
-    topic: Arc<Topic>,
+    route: Arc<Route>,
     version: Option<(Arc<Topic>, Arc<TableVersion>)>,
 }
 
@@ -37,7 +37,7 @@ impl PlannedTable {
             table: Arc::clone(&table),
             chunk: chunk.clone(),
             shape: Arc::clone(&self.shape),
-            topic: Arc::clone(&self.topic),
+            route: Arc::clone(&self.route),
             version: version.take(),
             number,
             count: Arc::clone(&count),
@@ -59,18 +59,20 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) async fn plan(&mut self, tables: Vec<Table>) -> Result<Vec<PlannedTable>> {
-        let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
-        let topics = self.context.topics(&names).await?;
         let defaults = match self.context.options().format.reads_defaults() {
             true => column_defaults(&self.sql, &tables.iter().map(|table| table.oid).collect::<Vec<_>>()).await?,
             false => HashMap::new(),
         };
         let schema_topic = self.context.schema_topic().await?.map(Arc::new);
-        let mut planned = Vec::with_capacity(tables.len());
-        for (table, topic) in tables.into_iter().zip(topics) {
+        let mut shapes = Vec::with_capacity(tables.len());
+        for table in &tables {
             let oids: Vec<u32> = table.published_columns().map(|column| column.type_oid).collect();
             self.types.learn(&self.sql, &oids).await?;
-            let shape = Arc::new(snapshot_shape(self.context, &table, defaults.get(&table.oid), self.types)?);
+            shapes.push(Arc::new(snapshot_shape(self.context, table, defaults.get(&table.oid), self.types)?));
+        }
+        let routes = routes(self.context, &shapes.iter().map(|shape| &**shape).collect::<Vec<_>>()).await?;
+        let mut planned = Vec::with_capacity(tables.len());
+        for ((table, shape), route) in tables.into_iter().zip(shapes).zip(routes) {
             let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
             keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
             let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
@@ -83,7 +85,7 @@ impl<'a> Planner<'a> {
                 }
                 None => None,
             };
-            planned.push(PlannedTable { table, chunks, shape, topic: Arc::new(topic), version });
+            planned.push(PlannedTable { table, chunks, shape, route: Arc::new(route), version });
         }
         Ok(planned)
     }

@@ -15,7 +15,7 @@ use waltap_postgres::copy::{Chunk, CopyError, RowParser, SnapshotReader, lines};
 use super::ExportedSnapshot;
 use crate::event_error::failure;
 use crate::sink::{Account, Outgoing, Reports, Sink, Staged, TableCount, Topic};
-use crate::tap::{Context, TableVersion, encoder, prepare};
+use crate::tap::{Context, Route, TableVersion, encoder, prepare};
 
 /// How much of a COPY is taken at once: enough rows that waking up does not count, little enough that memory does not either.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
@@ -26,7 +26,7 @@ pub(crate) struct Job {
     pub(super) table: Arc<Table>,
     pub(super) chunk: Chunk,
     pub(super) shape: Arc<TableShape>,
-    pub(super) topic: Arc<Topic>,
+    pub(super) route: Arc<Route>,
     /// What is to be told of the table, and where.
     pub(super) version: Option<(Arc<Topic>, Arc<TableVersion>)>,
     /// The number under which the table's rows are accounted.
@@ -92,6 +92,7 @@ impl Worker {
             let before = sender.rows;
             sender.now = PgTime::from(SystemTime::now());
             for line in batch.iter().flat_map(|piece| lines(piece)) {
+                sender.name_topic(line).await?;
                 sender.send(line)?;
                 if !sender.staged.is_empty() {
                     sender.staged.hand_over(&self.sink).await?;
@@ -115,6 +116,8 @@ struct Sender<'a> {
     encoder: Encoder,
     parser: RowParser,
     staged: Staged,
+    /// Where the row goes, of an outbox.
+    outbox_topic: Topic,
     /// Asked once a batch.
     now: PgTime,
     rows: u64,
@@ -136,12 +139,23 @@ impl<'a> Sender<'a> {
             encoder,
             parser,
             staged: Staged::default(),
+            outbox_topic: Topic { name: String::new(), partitions: 0 },
             now: PgTime::from(SystemTime::now()),
             rows: 0,
             records: 0,
             events: 0,
             bytes: 0,
         })
+    }
+
+    /// Looks up the topic that a row of an outbox names. Waits when it is a new one.
+    async fn name_topic(&mut self, line: &[u8]) -> Result<()> {
+        let Route::Outbox(outbox) = &*self.job.route else { return Ok(()) };
+        let row = self.parser.parse(line).map_err(|error| unreadable(self.job, error))?;
+        let mut name = String::new();
+        outbox.write_topic(row.iter(), &mut name);
+        self.outbox_topic = self.worker.context.outbox_topic(&name).await?;
+        Ok(())
     }
 
     fn tell_version(&mut self) -> Result<()> {
@@ -155,19 +169,29 @@ impl<'a> Sender<'a> {
     }
 
     fn send(&mut self, line: &[u8]) -> Result<()> {
-        let row = self.parser.parse(line).map_err(|error| {
-            Error::data(Code::SNAPSHOT, format!("reading a row of {}", self.job.table.display_name())).source(error)
-        })?;
-        let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
-        let mut outgoing =
-            Outgoing::new(&self.worker.sink, &self.job.topic, Account::Snapshot(self.job.number), &mut self.staged);
-        self.encoder
-            .snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing)
-            .map_err(|error| failure(&self.job.shape, error))?;
+        let row = self.parser.parse(line).map_err(|error| unreadable(self.job, error))?;
+        let account = Account::Snapshot(self.job.number);
+        let topic = match &*self.job.route {
+            Route::Topic(topic) => topic,
+            Route::Outbox(_) => &self.outbox_topic,
+        };
+        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged);
+        match &*self.job.route {
+            Route::Topic(_) => {
+                let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
+                let written = self.encoder.snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing);
+                written.map_err(|error| failure(&self.job.shape, error))?;
+            }
+            Route::Outbox(outbox) => outbox.send(row.iter(), outgoing.plain())?,
+        }
         self.records += outgoing.records;
         self.events += outgoing.records;
         self.bytes += outgoing.bytes;
         self.rows += 1;
         Ok(())
     }
+}
+
+fn unreadable(job: &Job, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::data(Code::SNAPSHOT, format!("reading a row of {}", job.table.display_name())).source(error)
 }

@@ -131,6 +131,11 @@ impl Context {
         self.side_topic_with(name, purpose, &[]).await
     }
 
+    /// A topic that rows of outboxes name, made when it is missing.
+    pub(crate) async fn outbox_topic(&self, name: &str) -> Result<Topic> {
+        self.side_topic(name, "outboxes").await
+    }
+
     /// The topic of tables' versions, made when it is missing: compacted, so that the last version of every table stays.
     pub(crate) async fn schema_topic(&self) -> Result<Option<Topic>> {
         match &self.options().schema_topic {

@@ -6,6 +6,7 @@ mod discovery;
 mod export;
 mod leaves;
 mod opening;
+mod route;
 mod session;
 mod shapes;
 mod side_topics;
@@ -21,6 +22,7 @@ use waltap_error::{Error, Kind, Result};
 use waltap_postgres::slot::{drop_publication, publication_names};
 
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
+pub(crate) use route::{Route, routes};
 pub(crate) use session::Ended;
 pub(crate) use shapes::{check_treatment, encoder, prepare, snapshot_shape, stream_shape};
 pub(crate) use table_version::TableVersion;

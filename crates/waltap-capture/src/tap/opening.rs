@@ -80,7 +80,9 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         true => SlotPlan::Create,
         false => plan(&context.slot, &system_id, progress.slot.as_ref(), found.as_ref(), mode)?,
     };
-    let names: Vec<(&str, &str)> = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
+    let names = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str()));
+    // The rows of the others name their topics.
+    let names: Vec<(&str, &str)> = names.filter(|(schema, table)| context.options().outbox(schema, table).is_none()).collect();
     context.forget_topics();
     context.topics(&names).await?;
     let (start, rows) = match plan {

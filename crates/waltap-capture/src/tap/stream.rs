@@ -1,14 +1,15 @@
 //! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
 use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
-use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage};
+use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage, Tuple};
 
+use super::Route;
 use super::side_topics::SideTopics;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
@@ -53,6 +54,8 @@ pub(crate) enum Taken {
     Emptied { oid: u32, commit: Lsn },
     /// The first logical message: name its topic, then offer the frame again.
     NoMessageTopic,
+    /// The first message of an outbox for its topic: make [`Stream::wanted_topic`], then offer the frame again.
+    NoOutboxTopic,
 }
 
 /// Where the next frame leads, without taking it.
@@ -74,6 +77,10 @@ pub(crate) struct Stream {
     open: Option<OpenTransaction>,
     message_topic: Option<Arc<Topic>>,
     side_topics: SideTopics,
+    /// Topics that rows of outboxes named, by the names that they gave.
+    outbox_topics: HashMap<String, Topic>,
+    /// The last name that one of them gave.
+    wanted_topic: String,
     /// The end and the commit time of transactions with events that are not all confirmed, oldest first.
     unconfirmed: VecDeque<(Lsn, PgTime)>,
     received: Lsn,
@@ -94,6 +101,8 @@ impl Stream {
             open: None,
             message_topic: None,
             side_topics,
+            outbox_topics: HashMap::new(),
+            wanted_topic: String::new(),
             unconfirmed: VecDeque::new(),
             received: start,
             server: start,
@@ -143,13 +152,15 @@ impl Stream {
 
     fn take_message(&mut self, lsn: Lsn, data: &[u8], message: Message<'_>) -> Result<Taken> {
         match message {
-            Message::Insert(insert) => self.change(lsn, insert.relation_id, Op::Insert, |encoder, table, stamp, out| {
-                encoder.insert(table, stamp, insert.new, out)
-            }),
-            Message::Update(update) => self.change(lsn, update.relation_id, Op::Update, |encoder, table, stamp, out| {
+            Message::Insert(insert) => {
+                self.change(lsn, insert.relation_id, Op::Insert, Some(insert.new), |encoder, table, stamp, out| {
+                    encoder.insert(table, stamp, insert.new, out)
+                })
+            }
+            Message::Update(update) => self.change(lsn, update.relation_id, Op::Update, None, |encoder, table, stamp, out| {
                 encoder.update(table, stamp, update.old, update.new, out)
             }),
-            Message::Delete(delete) => self.change(lsn, delete.relation_id, Op::Delete, |encoder, table, stamp, out| {
+            Message::Delete(delete) => self.change(lsn, delete.relation_id, Op::Delete, None, |encoder, table, stamp, out| {
                 encoder.delete(table, stamp, delete.old, out)
             }),
             Message::Truncate(truncate) => {
@@ -166,7 +177,7 @@ impl Stream {
                 let ordinal = self.transaction()?.ordinal;
                 for oid in truncate.relation_ids {
                     self.transaction()?.ordinal = ordinal;
-                    self.change(lsn, oid, Op::Truncate, |encoder, table, stamp, out| encoder.truncate(table, stamp, out))?;
+                    self.change(lsn, oid, Op::Truncate, None, |encoder, table, stamp, out| encoder.truncate(table, stamp, out))?;
                 }
                 self.transaction()?.ordinal = ordinal + 1;
                 Ok(Taken::Done)
@@ -183,11 +194,13 @@ impl Stream {
         }
     }
 
+    /// Sends what a change of a table becomes: for an outbox its new row, otherwise what is written.
     fn change(
         &mut self,
         lsn: Lsn,
         oid: u32,
         op: Op,
+        row: Option<Tuple<'_>>,
         write: impl FnOnce(&mut Encoder, &waltap_event::Table, &Stamp, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<Taken> {
         let Some(open) = &mut self.open else { return Err(out_of_place("a change outside of a transaction")) };
@@ -200,18 +213,32 @@ impl Stream {
             Found::Unresolved => return Ok(Taken::Unresolved(oid)),
             Found::NeedsSnapshot => return Ok(Taken::NeedsSnapshot(oid)),
         };
-        let stamp = open.stamp(lsn, self.now);
-        open.ordinal += 1;
-        if !table.sends(open.begin.final_lsn) {
+        if !table.sends(open.begin.final_lsn) || (row.is_none() && matches!(table.route, Route::Outbox(_))) {
+            open.ordinal += 1;
             return Ok(Taken::Done);
         }
+        let topic = match (&table.route, row) {
+            (Route::Topic(topic), _) => topic,
+            (Route::Outbox(outbox), row) => {
+                outbox.write_topic(row.into_iter().flatten(), &mut self.wanted_topic);
+                match self.outbox_topics.get(&self.wanted_topic) {
+                    Some(topic) => topic,
+                    None => return Ok(Taken::NoOutboxTopic),
+                }
+            }
+        };
+        let stamp = open.stamp(lsn, self.now);
+        open.ordinal += 1;
         if let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
             let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
             version.send(&stamp, &mut out)?;
             self.ledger.hand_over(open.group, out.records).map_err(imbalance)?;
         }
-        let mut out = Outgoing::new(&self.sink, &table.topic, Account::Stream(open.group), &mut self.staged);
-        let written = write(&mut self.encoder, &table.prepared, &stamp, &mut out);
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
+        let written = match &table.route {
+            Route::Topic(_) => write(&mut self.encoder, &table.prepared, &stamp, &mut out),
+            Route::Outbox(outbox) => outbox.send(row.into_iter().flatten(), out.plain()).map_err(waltap_event::Failure::Sink),
+        };
         let (records, bytes) = (out.records, out.bytes);
         written.map_err(|error| failure(&table.shape, error))?;
         table.count(op, records, bytes);
@@ -309,6 +336,16 @@ impl Stream {
         self.events += records;
         // Reports are only taken between frames, so noting it after the fact is in time.
         self.ledger.hand_over(account, records).map_err(imbalance)
+    }
+
+    /// The name of the topic that the last frame asked for.
+    pub(crate) fn wanted_topic(&self) -> &str {
+        &self.wanted_topic
+    }
+
+    /// Takes the topic that stands for that name.
+    pub(crate) fn set_outbox_topic(&mut self, topic: Topic) {
+        self.outbox_topics.insert(self.wanted_topic.clone(), topic);
     }
 
     pub(crate) fn set_message_topic(&mut self, topic: Topic) {

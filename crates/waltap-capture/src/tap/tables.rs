@@ -9,11 +9,10 @@ use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Table, column_defaults, tables_by_oid};
 
-use super::{Context, TableVersion, TypeCache, prepare, stream_shape};
+use super::{Context, Route, TableVersion, TypeCache, prepare, routes, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
-use crate::sink::Topic;
 
 /// What is done to a row or a table, as counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +42,7 @@ enum Rows {
 pub(crate) struct CapturedTable {
     pub(crate) shape: Arc<TableShape>,
     pub(crate) prepared: waltap_event::Table,
-    pub(crate) topic: Topic,
+    pub(crate) route: Route,
     rows: Rows,
     /// What is to be told of the table before its next event.
     pub(crate) version: Option<Arc<TableVersion>>,
@@ -255,17 +254,11 @@ async fn capture(
         }
         None => None,
     };
-    let mut topics = context.topics(&[(relation.schema, relation.name)]).await?;
+    let Some(route) = routes(context, &[&shape]).await?.pop() else {
+        return Err(Error::configuration(Code::INTERNAL, format!("{}.{} has no route", relation.schema, relation.name)));
+    };
     let counters = Op::ALL.map(|(_, op)| context.shared.metrics.op(&context.database, relation.schema, relation.name, op));
-    Ok(CapturedTable {
-        shape: Arc::new(shape),
-        prepared,
-        topic: topics.swap_remove(0),
-        rows,
-        version,
-        counters,
-        counted: Default::default(),
-    })
+    Ok(CapturedTable { shape: Arc::new(shape), prepared, route, rows, version, counters, counted: Default::default() })
 }
 
 fn rows(oid: u32, mode: SnapshotMode, progress: &Progress) -> Rows {

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use waltap_capture::{
-    ColumnSelection, DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, SinkOptions, SnapshotMode, TableSelection,
-    TopicTemplate,
+    ColumnSelection, DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, OutboxChoice, SinkOptions, SnapshotMode,
+    TableSelection, TopicTemplate,
 };
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
@@ -58,6 +58,7 @@ impl Configuration {
             snapshot_workers: workers.unwrap_or(NonZeroUsize::MIN),
             sink: self.sink()?,
             topic: self.topic()?,
+            outboxes: self.outboxes()?,
             schema_topic: self
                 .read("schema-topic", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
             keys: self.keys()?,
@@ -175,6 +176,11 @@ impl Configuration {
     fn topic(&self) -> Result<TopicTemplate> {
         let text = self.required("topic", |text| Ok::<_, Infallible>(text.to_owned()))?;
         self.place("topic", TopicTemplate::parse(&text))
+    }
+
+    fn outboxes(&self) -> Result<Vec<OutboxChoice>> {
+        let topic = self.required("outbox-topic", |text| Ok::<_, Infallible>(text.to_owned()))?;
+        self.texts("outbox").iter().map(|text| self.place("outbox", OutboxChoice::parse(text, &topic))).collect()
     }
 
     fn keys(&self) -> Result<Vec<KeyChoice>> {

@@ -338,6 +338,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "outbox",
+        shape: Shape::Pairs,
+        value_name: "TABLE[=ROLE:COLUMN,...]",
+        heading: TOPICS,
+        help: "An outbox: a table whose new rows are messages, to the topic that each names; may be repeated",
+        more: "Roles: key, payload, and header, which may be repeated. The record's key and value are what these columns hold, as it stands, a \
+               bytea its bytes; the headers have the columns' names. Without them as Debezium's outbox: key:aggregateid, payload:payload, \
+               header:id, header:type. Updates and deletes of rows are no messages. The table may be a pattern.\n\
+               Example: --outbox public.outbox",
+        ..PLAIN
+    },
+    Setting {
+        key: "outbox-topic",
+        value_name: "TEMPLATE",
+        heading: TOPICS,
+        default: Some("outbox.event.{aggregatetype}"),
+        help: "The topic of an outbox's message, with what its columns hold in place of their names in braces",
+        more: "Example: --outbox-topic '{service}.{type}'",
+        ..PLAIN
+    },
+    Setting {
         key: "format",
         value_name: "FORMAT",
         heading: TOPICS,

@@ -2,6 +2,7 @@
 
 mod columns;
 mod headers;
+mod outbox;
 mod schema_topic;
 mod shared_topic;
 

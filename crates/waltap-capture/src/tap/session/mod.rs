@@ -244,6 +244,10 @@ impl Session<'_> {
                 }
                 Taken::NeedsSnapshot(oid) => self.read_first(oid).await?,
                 Taken::Emptied { oid, commit } => self.record_emptied(oid, commit).await?,
+                Taken::NoOutboxTopic => {
+                    let topic = self.context.outbox_topic(self.stream.wanted_topic()).await?;
+                    self.stream.set_outbox_topic(topic);
+                }
                 Taken::NoMessageTopic => self.stream.set_message_topic(self.context.message_topic().await?),
             }
         }
