@@ -97,6 +97,10 @@ fn write_few_digits(text: &[u8], digits_max: u32, exponent_max: i32, out: &mut V
 }
 
 fn few_digits(text: &[u8], digits_max: u32, exponent_max: i32, out: &mut Vec<u8>) -> Option<()> {
+    // A sign, a point, and a zero before it may come with the digits.
+    if text.len() > digits_max as usize + 3 {
+        return None;
+    }
     let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
         Some(place) => (text.get(..place)?, std::str::from_utf8(text.get(place + 1..)?).ok()?.parse::<i16>().ok()?),
         None => (text, 0),

@@ -1,7 +1,7 @@
 //! Dates and times as numbers or in ISO 8601.
 
 use crate::json::number::write_i64;
-use crate::text::date_time::{self, DAY_SECONDS, Date, Time, date_of, days_since_epoch, write_date, write_time_of_day};
+use crate::text::date_time::{self, DAY_SECONDS, Date, date_of, days_since_epoch, write_date, write_time_of_day};
 use crate::text::interval::Interval;
 
 /// What a time is counted in.
@@ -121,7 +121,13 @@ pub(super) fn write_zoned_timestamp(digits: u8, text: &[u8], out: &mut Vec<u8>) 
         return Some(());
     }
     let (date, time, offset) = date_time::timestamp_with_offset(text)?;
-    let (date, second) = date_time::at_utc(date, time, offset);
+    let seconds = time.seconds();
+    // What is at UTC already needs no counting of days, as long as there is such a day and such a time in it.
+    let (date, second) = if offset == 0 && date.day <= 28 && seconds < DAY_SECONDS {
+        (date, seconds)
+    } else {
+        date_time::at_utc(date, time, offset)
+    };
     write_moment(date, second, time.fraction, digits, out);
     out.extend_from_slice(b"Z\"");
     Some(())
@@ -146,8 +152,7 @@ fn write_moment(date: Date, second: i64, fraction: &[u8], digits: u8, out: &mut 
 pub(super) fn write_zoned_time(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (time, offset) = date_time::time_with_offset(text)?;
     let offset = date_time::offset_seconds(offset)?;
-    let Time { hour, minute, second, fraction, .. } = time;
-    let second = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    let (second, fraction) = (time.seconds(), time.fraction);
     out.push(b'"');
     if offset == 0 {
         write_time_of_day(second, out);

@@ -224,6 +224,8 @@ pub(super) fn write_bytes(handling: BinaryHandling, bytes: &[u8], out: &mut Vec<
     out.push(b'"');
 }
 
+// Its buffer is not for the values that need none.
+#[inline(never)]
 fn write_piece(handling: BinaryHandling, piece: &[u8], out: &mut Vec<u8>) {
     match handling {
         BinaryHandling::Bytes | BinaryHandling::Base64 => base64::write_piece(piece, out),

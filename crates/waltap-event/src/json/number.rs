@@ -64,6 +64,10 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 /// Appends a whole number.
 pub(crate) fn write_u64(mut number: u64, out: &mut Vec<u8>) {
+    // The parts of dates and intervals, and the first events of a transaction.
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
     // Eight digits at a time, since each division waits for the one before; within them they do not.
     let mut digits = [b'0'; DIGITS_MAX];
     let (eights, _) = digits.as_chunks_mut::<8>();

@@ -56,10 +56,14 @@ pub(crate) fn time(text: &[u8]) -> Option<Time<'_>> {
 }
 
 impl Time<'_> {
+    /// The whole seconds after midnight.
+    pub(crate) fn seconds(&self) -> i64 {
+        i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second)
+    }
+
     /// How long after midnight it is. None: the fraction is finer than that.
     pub(crate) fn micros(&self) -> Option<i64> {
-        let seconds = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
-        Some(seconds * 1_000_000 + fraction_micros(self.fraction)?)
+        Some(self.seconds() * 1_000_000 + fraction_micros(self.fraction)?)
     }
 }
 
@@ -79,7 +83,7 @@ pub(crate) fn time_with_offset(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
 
 /// The same moment at UTC: its day and second of the day.
 pub(crate) fn at_utc(date: Date, time: Time<'_>, offset: i64) -> (Date, i64) {
-    let second = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second) - offset;
+    let second = time.seconds() - offset;
     let day = days_since_epoch(date) + second.div_euclid(DAY_SECONDS);
     (date_of(day), second.rem_euclid(DAY_SECONDS))
 }
