@@ -4,6 +4,7 @@
 mod generated;
 mod generators;
 pub(crate) mod input;
+mod makers;
 mod samples;
 
 use std::collections::BTreeMap;
