@@ -1,6 +1,7 @@
 //! The name of a table's topic: a template, and the claim that keeps two tables out of one topic.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use waltap_error::{Code, Error, Result};
@@ -98,20 +99,27 @@ struct Claim {
     table: String,
 }
 
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Claim { database, schema, table } = self;
+        match schema.is_empty() {
+            // No table's, but for a purpose of that name.
+            true => write!(f, "the records of {table}"),
+            false => write!(f, "table {schema}.{table} of database {database}"),
+        }
+    }
+}
+
 impl TopicClaims {
     /// Takes a topic for a table, once and again. A table that is gone keeps its topic: its events are still in there.
     pub(crate) fn claim(&self, topic: &str, database: &str, schema: &str, table: &str) -> Result<()> {
         let claim = Claim { database: database.to_owned(), schema: schema.to_owned(), table: table.to_owned() };
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match claims.get(topic) {
-            Some(other) if *other != claim => Err(Error::configuration(
-                Code::TOPIC_COLLISION,
-                format!(
-                    "table {schema}.{table} of database {database} and table {}.{} of database {} would share the topic {topic}",
-                    other.schema, other.table, other.database
-                ),
-            )
-            .remedy("choose another --topic template, or leave one of them out with --exclude-table")),
+            Some(other) if *other != claim => {
+                Err(Error::configuration(Code::TOPIC_COLLISION, format!("{claim} and {other} would share the topic {topic}"))
+                    .remedy("choose another --topic template, or leave one of them out with --exclude-table"))
+            }
             Some(_) => Ok(()),
             None => {
                 claims.insert(topic.to_owned(), claim);
@@ -152,5 +160,15 @@ mod tests {
         claims.claim("t.a_b", "shop", "public", "a b").unwrap();
         let error = claims.claim("t.a_b", "shop", "public", "a_b").unwrap_err();
         assert_eq!(error.code(), Code::TOPIC_COLLISION);
+    }
+
+    #[test]
+    fn databases_share_a_topic_for_one_purpose_alone() {
+        let claims = TopicClaims::default();
+        claims.claim("shop.transaction", "", "", "transactions").unwrap();
+        claims.claim("shop.transaction", "", "", "transactions").unwrap();
+        let error = claims.claim("shop.transaction", "shop", "public", "transaction").unwrap_err();
+        assert!(error.report().contains("the records of transactions"), "{}", error.report());
+        assert!(claims.claim("shop.transaction", "", "", "heartbeats").is_err());
     }
 }

@@ -55,6 +55,31 @@ fn a_keepalive_counts_only_when_nothing_is_in_flight() {
 }
 
 #[test]
+fn a_group_that_stands_for_no_place_holds_back_and_moves_nothing() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let open = ledger.open();
+    ledger.hand_over(open, 1).unwrap();
+    // Amid a transaction.
+    let beat = ledger.open();
+    ledger.hand_over(beat, 1).unwrap();
+    ledger.close(beat, Lsn::ZERO).unwrap();
+    ledger.confirm(beat, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(10));
+    ledger.confirm(open, 1).unwrap();
+    ledger.close(open, Lsn(20)).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(20));
+    assert!(ledger.is_settled());
+    // What comes after it waits for it.
+    let beat = ledger.open();
+    ledger.hand_over(beat, 1).unwrap();
+    ledger.close(beat, Lsn::ZERO).unwrap();
+    ledger.keepalive(Lsn(30));
+    assert_eq!(ledger.durable().lsn(), Lsn(20));
+    ledger.confirm(beat, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(30));
+}
+
+#[test]
 fn emptied_transactions_behind_one_that_waits_take_no_memory() {
     let mut ledger = Ledger::new(Lsn(10));
     let group = ledger.open();

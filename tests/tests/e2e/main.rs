@@ -6,6 +6,7 @@
 mod application_writes;
 mod arrival;
 mod encodings;
+mod composite_keys;
 mod faults;
 mod idle_database;
 mod joining;
@@ -15,6 +16,7 @@ mod many_tables;
 mod memory;
 mod records;
 mod regression;
+mod side_topics;
 mod stdout;
 mod values;
 mod workload;

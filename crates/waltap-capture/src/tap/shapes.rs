@@ -86,6 +86,9 @@ fn declared(name: &str, type_oid: u32, defaults: Option<&ColumnDefaults>, types:
 /// The columns of the identity in the order of its index. A relation message tells which they are, in the order of the table; the catalog
 /// tells the order. Where the two know of the same columns, the index is that of the message, or another one over the same columns, made
 /// since. Otherwise the index has changed, or is gone, since the change was made: then the order of the table is all that is left.
+///
+/// What cannot be told apart is an index that was replaced by one over the same columns in another order: changes from before the
+/// replacement that are only taken after it, by a capture that is behind, have the new order already.
 fn in_order_of(indexed: &[String], marked: Vec<String>) -> Vec<String> {
     let is_same = indexed.len() == marked.len() && marked.iter().all(|name| indexed.contains(name));
     if is_same { indexed.to_vec() } else { marked }

@@ -137,7 +137,7 @@ async fn user_types_are_listed_as_the_catalog_has_them() {
     let cluster = Cluster::start();
     cluster.psql(
         "postgres",
-        "CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN small AS int CHECK (VALUE < 10); CREATE TABLE t (m mood[], s small)",
+        "CREATE TYPE mood AS ENUM ('ok'); ALTER TYPE mood ADD VALUE 'sad' BEFORE 'ok'; CREATE DOMAIN small AS int CHECK (VALUE < 10); CREATE TABLE t (m mood[], s small)",
     );
     let sql = cluster.sql("postgres").await;
     let all = types(&sql, None).await.expect("types");
@@ -146,6 +146,8 @@ async fn user_types_are_listed_as_the_catalog_has_them() {
     assert_eq!((mood.kind, mood.element, mood.schema.as_str()), ('e', 0, "public"));
     assert_eq!((moods.kind, moods.element, moods.delimiter, moods.category), ('b', mood.oid, ',', 'A'));
     assert_eq!((small.kind, small.base), ('d', 23));
+    assert_eq!(mood.labels, ["sad", "ok"]);
+    assert!(moods.labels.is_empty() && small.labels.is_empty());
     assert_eq!(find("t").kind, 'c');
     assert_eq!(types(&sql, Some(&[mood.oid])).await.expect("types"), std::slice::from_ref(mood));
     assert!(tables(&sql).await.expect("tables")[0].columns.iter().any(|column| column.type_oid == moods.oid));

@@ -1,6 +1,6 @@
 //! The list of tables.
 
-use waltap_postgres::catalog::{Generated, ReplicaIdentity, tables, tables_by_oid};
+use waltap_postgres::catalog::{Generated, ReplicaIdentity, column_defaults, tables, tables_by_oid};
 
 use super::{as_role, find};
 use crate::fixture::Cluster;
@@ -118,4 +118,28 @@ async fn leaves_have_identities_of_their_own() {
     assert_eq!(settings, expected);
     // A delete in it comes without the region.
     assert_eq!(root.uneven_leaves().map(|leaf| leaf.name.as_str()).collect::<Vec<_>>(), ["odd"]);
+}
+
+#[tokio::test]
+async fn defaults_are_read_without_waiting_for_who_alters_the_table() {
+    let cluster = Cluster::start();
+    cluster.psql(
+        "postgres",
+        "CREATE TABLE t (id serial, name text DEFAULT 'it''s', at timestamptz DEFAULT now(), plain int, gone int DEFAULT 1,
+                         twice int GENERATED ALWAYS AS (plain * 2) STORED, nothing int DEFAULT NULL);
+         ALTER TABLE t DROP COLUMN gone;
+         CREATE TABLE without (id int)",
+    );
+    let sql = cluster.sql("postgres").await;
+    let all = tables(&sql).await.expect("tables");
+    let oids: Vec<u32> = all.iter().map(|table| table.oid).collect();
+    let locked = cluster.sql("postgres").await;
+    locked.batch_execute("BEGIN; LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE").await.expect("a lock");
+    sql.batch_execute("SET lock_timeout = '1s'").await.expect("a timeout");
+    let defaults = column_defaults(&sql, &oids).await.expect("defaults");
+    let mut of_t: Vec<(&str, &str)> =
+        defaults[&find(&all, "t").oid].iter().map(|(name, expression)| (name.as_str(), expression.as_str())).collect();
+    of_t.sort_unstable();
+    assert_eq!(of_t, [("at", "now()"), ("id", "nextval('public.t_id_seq'::regclass)"), ("name", "'it''s'::text")]);
+    assert!(!defaults.contains_key(&find(&all, "without").oid));
 }
