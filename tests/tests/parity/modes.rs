@@ -61,6 +61,7 @@ pub(super) const MODES: &[Mode] = &[
             ("binary.handling.mode", "base64"),
             ("unavailable.value.placeholder", "gone: \"é😀\""),
             ("skipped.operations", "c"),
+            ("schemas.enable", "true"),
         ],
     },
     Mode {
@@ -93,5 +94,12 @@ pub(super) const MODES: &[Mode] = &[
             ("topic.heartbeat.prefix", "alive"),
         ],
     },
-    Mode { name: "times", properties: &[("time.precision.mode", "adaptive_time_microseconds"), ("skipped.operations", "u, t")] },
+    Mode {
+        name: "times",
+        properties: &[
+            ("time.precision.mode", "adaptive_time_microseconds"),
+            ("skipped.operations", "u, t"),
+            ("schemas.enable", "true"),
+        ],
+    },
 ];
