@@ -5,8 +5,8 @@
 
 mod application_writes;
 mod arrival;
-mod encodings;
 mod composite_keys;
+mod encodings;
 mod faults;
 mod idle_database;
 mod joining;

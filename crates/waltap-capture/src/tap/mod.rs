@@ -24,7 +24,7 @@ use waltap_postgres::slot::{drop_publication, publication_names};
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
 pub(crate) use route::{Route, routes};
 pub(crate) use session::Ended;
-pub(crate) use shapes::{check_treatment, encoder, prepare, snapshot_shape, stream_shape};
+pub(crate) use shapes::{FromCatalog, check_treatment, encoder, prepare, snapshot_shape, stream_shape};
 pub(crate) use table_version::TableVersion;
 pub(crate) use types::TypeCache;
 

@@ -43,17 +43,25 @@ pub(crate) fn snapshot_shape(
     shape(context, &table.schema, &table.name, columns, &table.key)
 }
 
-/// The shape of a table's rows in the stream. `known` is what the catalog last held of the table: its key, which a relation message does
-/// not tell under REPLICA IDENTITY FULL, and which columns are NOT NULL, which it never tells. So it is with `defaults`: they are those of now,
-/// found by the columns' names.
+/// What the catalog tells of a table of the stream, and a relation message does not. It is that of now, not of when a change was made; its
+/// columns are found by their names.
+pub(crate) struct FromCatalog<'a> {
+    /// The table, as the catalog last held it: which columns are NOT NULL.
+    pub(crate) table: Option<&'a Table>,
+    /// The columns of its key, in the key's order. Under REPLICA IDENTITY FULL a relation message tells no key at all.
+    pub(crate) key: &'a [String],
+    /// The defaults of its columns, where they are wanted.
+    pub(crate) defaults: Option<&'a ColumnDefaults>,
+}
+
+/// The shape of a table's rows in the stream.
 pub(crate) fn stream_shape(
     context: &Context,
     relation: &Relation<'_>,
-    known: Option<&Table>,
-    defaults: Option<&ColumnDefaults>,
+    known: &FromCatalog<'_>,
     types: &TypeCache,
 ) -> Result<TableShape> {
-    let known_columns = known.map_or(&[][..], |table| &table.columns);
+    let known_columns = known.table.map_or(&[][..], |table| &table.columns);
     let columns: Vec<Column> = relation
         .columns
         .iter()
@@ -66,13 +74,12 @@ pub(crate) fn stream_shape(
             // Those of an index that is an identity are.
             not_null: (column.is_key && relation.replica_identity != ReplicaIdentity::Full)
                 || known_columns.iter().any(|known| known.not_null && known.name == column.name),
-            declared: declared(column.name, column.type_id, defaults, types),
+            declared: declared(column.name, column.type_id, known.defaults, types),
         })
         .collect();
-    let indexed = known.map_or(&[][..], |table| &table.key);
     let key = match relation.replica_identity {
-        ReplicaIdentity::Full => indexed.to_vec(),
-        _ => in_order_of(indexed, columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect()),
+        ReplicaIdentity::Full => known.key.to_vec(),
+        _ => in_order_of(known.key, columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect()),
     };
     shape(context, relation.schema, relation.name, columns, &key)
 }

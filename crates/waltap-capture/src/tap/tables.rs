@@ -7,9 +7,9 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation};
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, column_defaults, tables_by_oid};
+use waltap_postgres::catalog::{Table, column_defaults, identity_key, tables_by_oid};
 
-use super::{Context, Route, TableVersion, TypeCache, prepare, routes, stream_shape};
+use super::{Context, FromCatalog, Route, TableVersion, TypeCache, prepare, routes, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
@@ -229,23 +229,29 @@ async fn capture(
     if !types.knows(oids.iter().copied()) {
         types.learn(sql.open(context).await?, &oids).await?;
     }
-    // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet, or
-    // the order that a key of several columns has got since; a table that is gone is as the last look saw it.
+    // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet.
     let seen = catalog.iter().find(|table| table.oid == relation.id);
-    let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
     // Where it matters which columns are NOT NULL, one may have been added since.
     let options = context.options();
     let tells_columns = options.schema_topic.is_some() || options.format.reads_defaults();
     let found = match seen {
-        Some(_) if !has_order && !tells_columns => None,
+        Some(_) if !tells_columns => None,
         _ => tables_by_oid(sql.open(context).await?, &[relation.id]).await?.pop(),
     };
-    let known = found.as_ref().or(seen);
+    let table = found.as_ref().or(seen);
+    // Nor the order that a key of several columns has got since. That of a table that is gone is as the last look saw it.
+    let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
+    let key = match found {
+        None if has_order => identity_key(sql.open(context).await?, relation.id).await?,
+        _ => None,
+    };
+    let key = key.as_deref().or(table.map(|table| &*table.key)).unwrap_or_default();
     let defaults = match options.format.reads_defaults() {
         true => column_defaults(sql.open(context).await?, &[relation.id]).await?.remove(&relation.id),
         false => None,
     };
-    let shape = stream_shape(context, relation, known, defaults.as_ref(), types)?;
+    let known = FromCatalog { table, key, defaults: defaults.as_ref() };
+    let shape = stream_shape(context, relation, &known, types)?;
     let prepared = prepare(context, &shape)?;
     let version = match options.schema_topic {
         Some(_) => {

@@ -141,6 +141,8 @@ fn is_uuid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::conversion::conversion;
     use super::*;
     use crate::debezium::Options;
@@ -218,6 +220,19 @@ mod tests {
         assert_eq!(of("'it''s'::public.mood").as_deref(), Some("\"it's\""));
         assert_eq!(of("f()"), None);
         assert_eq!(of("lower('A'::text)::mood"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_expression_the_default_is_json(
+            expression in "\\(?([a-z_.]{0,4}\\()?('|''|[ -~é😀\n]{0,6}){0,4}(\\)|::[a-z]{1,5}){0,2}",
+            oid in prop::sample::select(vec![16, 20, 25, 114, 700, 701, 1082, 1083, 1114, 1184, 1186, 1560, 1562, 1700, 2950]),
+            modifier in prop::sample::select(vec![-1, 0, 1, 3, 393_222, 264_194]),
+        ) {
+            if let Some(json) = of(oid, modifier, &expression) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use open_transactions::open_transactions;
 pub use quoted::{quoted_identifier, quoted_literal, quoted_name};
 pub use server::{REPLICATION_ROLES, Role, Server, server};
 pub use table::{Column, Generated, Identity, IdentityProblem, Leaf, ReplicaIdentity, Table};
-pub use table_query::{tables, tables_by_oid};
+pub use table_query::{identity_key, tables, tables_by_oid};
 pub use type_names::type_names;
 pub use type_row::{TypeRow, types};
 

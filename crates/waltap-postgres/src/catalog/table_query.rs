@@ -23,6 +23,13 @@ pub async fn tables_by_oid(client: &Client, oids: &[u32]) -> Result<Vec<Table>> 
     read(client, Some(oids)).await
 }
 
+/// The columns of the index that is a table's identity, or under FULL of its primary key, in the index's order; generated ones too. Empty
+/// where there is none, `None` where the table is gone. A small question, for when that is all that is wanted.
+pub async fn identity_key(client: &Client, table: u32) -> Result<Option<Vec<String>>> {
+    let row = client.query_opt(KEY, &[&table]).await.map_err(|error| refused("reading the key of a table", error))?;
+    row.map(|row| row.try_get("key")).transpose().map_err(|error| refused("reading the key of a table", error))
+}
+
 async fn read(client: &Client, only: Option<&[u32]>) -> Result<Vec<Table>> {
     let table_rows =
         client.query(TABLES, &[&FIRST_USER_OID, &only]).await.map_err(|error| refused("listing the tables", error))?;
@@ -198,18 +205,27 @@ fn columns(row: &Row) -> Result<Vec<Column>, tokio_postgres::Error> {
 /// chosen one under USING INDEX, each only while it is valid and checked at once. Under FULL it only gives the key its columns.
 macro_rules! facts {
     () => {
-        "c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.reltuples, c.relpages,
-         array(SELECT a.attname
-               FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
-               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-               WHERE k.place <= x.indnkeyatts
-               ORDER BY k.place)::text[] AS key,
+        concat!(
+            "c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.reltuples, c.relpages, ",
+            key!(),
+            ",
          coalesce(has_table_privilege(c.oid, 'SELECT')
                   OR NOT EXISTS (SELECT FROM pg_attribute a
                                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                                    AND NOT coalesce(has_column_privilege(c.oid, a.attnum, 'SELECT'), false)),
                   false) AS may_select,
          CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END AS row_security"
+        )
+    };
+}
+
+macro_rules! key {
+    () => {
+        "array(SELECT a.attname
+               FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+               WHERE k.place <= x.indnkeyatts
+               ORDER BY k.place)::text[] AS key"
     };
 }
 
@@ -229,6 +245,8 @@ macro_rules! user_tables {
            AND ($2::oid[] IS NULL OR c.oid = ANY($2))"
     };
 }
+
+const KEY: &str = concat!("SELECT ", key!(), " FROM pg_class c ", identity_index!(), " WHERE c.oid = $1");
 
 const TABLES: &str = concat!(
     "SELECT ",

@@ -1,6 +1,6 @@
 //! The list of tables.
 
-use waltap_postgres::catalog::{Generated, ReplicaIdentity, column_defaults, tables, tables_by_oid};
+use waltap_postgres::catalog::{Generated, ReplicaIdentity, column_defaults, identity_key, tables, tables_by_oid};
 
 use super::{as_role, find};
 use crate::fixture::Cluster;
@@ -33,6 +33,12 @@ async fn tables_come_with_their_columns_keys_and_leaves() {
     let names: Vec<String> = all.iter().map(|table| table.display_name()).collect();
     let expected = ["Odd \"schema.T.1", "public.child", "public.nothing", "public.parent", "public.plain", "public.root"];
     assert_eq!(names, expected);
+
+    for table in &all {
+        let key = identity_key(&sql, table.oid).await.expect("a key");
+        assert_eq!(key.as_deref(), Some(&*table.key), "{}", table.display_name());
+    }
+    assert_eq!(identity_key(&sql, 1).await.expect("no key"), None);
 
     let plain = find(&all, "plain");
     let columns: Vec<(i16, &str, bool, Generated)> =
