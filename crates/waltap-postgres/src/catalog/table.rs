@@ -61,6 +61,8 @@ pub struct Column {
     pub not_null: bool,
     /// Whether its value is computed.
     pub generated: Generated,
+    /// Whether the stream holds it: a computed one only where a publication says so, from PostgreSQL 18 on.
+    pub published: bool,
 }
 
 /// Whether a column's value is computed from others.
@@ -155,9 +157,9 @@ impl Table {
         self.identity == Identity::Usable
     }
 
-    /// The columns that pgoutput sends and a snapshot reads: all but the generated ones.
+    /// The columns that pgoutput sends and a snapshot reads: all but the generated ones, unless they are published too.
     pub fn published_columns(&self) -> impl Iterator<Item = &Column> {
-        self.columns.iter().filter(|column| column.generated == Generated::No)
+        self.columns.iter().filter(|column| column.published)
     }
 
     /// Leaves whose identity does not hold the key of the root: an update or delete in them comes without some of the key's columns.

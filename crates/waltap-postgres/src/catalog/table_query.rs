@@ -195,6 +195,7 @@ fn columns(row: &Row) -> Result<Vec<Column>, tokio_postgres::Error> {
             type_modifier,
             not_null,
             generated: Generated::from_letter(letter(generated)),
+            published: Generated::from_letter(letter(generated)) == Generated::No,
         })
         .collect())
 }

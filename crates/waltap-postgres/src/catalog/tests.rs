@@ -16,6 +16,7 @@ pub(crate) fn table(name: &str) -> Table {
         type_modifier: -1,
         not_null: false,
         generated: Generated::No,
+        published: true,
     };
     Table {
         oid: oid(name),

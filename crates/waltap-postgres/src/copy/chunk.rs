@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use waltap_error::Result;
 
-use crate::catalog::{Leaf, Table, quoted_identifier, quoted_name};
+use crate::catalog::{Generated, Leaf, Table, quoted_identifier, quoted_name};
 use crate::refusal::refused;
 
 /// Scans of ctid ranges came with this version; before it such a condition reads the whole table for each range.
@@ -35,6 +35,8 @@ pub struct Chunk {
     pub only: bool,
     /// The columns that are read, by their unquoted names, in the order of the stream's relation messages.
     pub columns: Arc<[String]>,
+    /// Whether one of the columns is generated, which COPY reads from a query alone.
+    pub computed: bool,
     /// Which rows are read, as an SQL condition; `None` for all.
     pub row_filter: Option<String>,
     /// The pages that are read; `None` for the whole relation.
@@ -75,7 +77,7 @@ impl Chunk {
 
     /// Whether COPY can name it: all rows of one relation, and some columns. Children by inheritance it leaves out by itself.
     fn is_whole_relation(&self) -> bool {
-        self.only && self.pages.is_none() && self.row_filter.is_none() && !self.columns.is_empty()
+        self.only && !self.computed && self.pages.is_none() && self.row_filter.is_none() && !self.columns.is_empty()
     }
 }
 
@@ -121,12 +123,14 @@ pub async fn keep_plannable(client: &Client, table: &Table, pages: &mut HashMap<
 /// Together the chunks hold each row of the snapshot exactly once, whatever the counts are: the last range of a relation has no end.
 pub fn plan_chunks(table: &Table, pages: &HashMap<u32, u64>, version_num: u32, pages_max: u32) -> Vec<Chunk> {
     let columns: Arc<[String]> = table.published_columns().map(|column| column.name.clone()).collect();
+    let computed = table.published_columns().any(|column| column.generated != Generated::No);
     let whole = |relation_oid, relation: String, only, rows_estimated| Chunk {
         table_oid: table.oid,
         relation_oid,
         relation,
         only,
         columns: Arc::clone(&columns),
+        computed,
         row_filter: table.row_filter.clone(),
         pages: None,
         rows_estimated,

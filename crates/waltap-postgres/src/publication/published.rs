@@ -13,6 +13,9 @@ use crate::refusal::refused;
 /// The first version with column lists and row filters.
 const FILTERS_VERSION: u32 = 150_000;
 
+/// The first version that publishes generated columns: all stored ones, or those of a column list.
+const GENERATED_VERSION: u32 = 180_000;
+
 /// Of the tables, those that the publication publishes, with the columns and the rows that it publishes of them, so that a snapshot holds
 /// no more than the stream.
 pub async fn published(sql: &Sql, name: &str, mut tables: Vec<Table>) -> Result<Vec<Table>> {
@@ -32,6 +35,9 @@ pub async fn published(sql: &Sql, name: &str, mut tables: Vec<Table>) -> Result<
     for table in &mut tables {
         if let Some((columns, row_filter)) = parts.remove(&table.oid) {
             table.columns.retain(|column| columns.contains(&column.name));
+            // Before, a column list could name a generated column in vain.
+            let publishes_generated = sql.version().number() >= GENERATED_VERSION;
+            table.columns.iter_mut().for_each(|column| column.published |= publishes_generated);
             table.row_filter = row_filter;
         }
     }
