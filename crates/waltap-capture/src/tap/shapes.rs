@@ -78,10 +78,34 @@ pub(crate) fn stream_shape(
         })
         .collect();
     let key = match relation.replica_identity {
-        ReplicaIdentity::Full => known.key.to_vec(),
+        ReplicaIdentity::Full => known.table.map(|table| key_at_the_time(context, relation, table)).unwrap_or_default(),
         _ => in_order_of(known.key, columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect()),
     };
     shape(context, relation.schema, relation.name, columns, &key)
+}
+
+/// The key of a table under REPLICA IDENTITY FULL, which the catalog alone tells, by the names that its columns had when the changes were made
+/// that follow the message. A column that was renamed since is found by its place and type; where that fails too, there is no key.
+fn key_at_the_time(context: &Context, relation: &Relation<'_>, table: &Table) -> Vec<String> {
+    let now: Vec<_> = table.published_columns().collect();
+    let name_then = |name: &String| {
+        if let Some(column) = relation.columns.iter().find(|column| column.name == *name) {
+            return Some(column.name.to_owned());
+        }
+        let place = now.iter().position(|column| column.name == *name)?;
+        let then = relation.columns.iter().nth(place).filter(|_| relation.columns.len() == now.len())?;
+        let is_renamed = now.get(place)?.type_oid == then.type_id && now.iter().all(|column| column.name != then.name);
+        is_renamed.then(|| then.name.to_owned())
+    };
+    let key: Option<Vec<String>> = table.key.iter().map(name_then).collect();
+    key.unwrap_or_else(|| {
+        tracing::warn!(
+            database = context.database,
+            table = table.display_name(),
+            "changes that were made before the table's primary key was altered come without a key: REPLICA IDENTITY FULL does not tell it"
+        );
+        Vec::new()
+    })
 }
 
 /// What else is declared of a column. A domain's default is not looked at, as Debezium does not.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
-use waltap_pgoutput::{Lsn, Message, Relation};
+use waltap_pgoutput::{Lsn, Message, Relation, ReplicaIdentity};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Table, column_defaults, identity_key, tables_by_oid};
 
@@ -231,11 +231,13 @@ async fn capture(
     }
     // What the message does not tell, such as the primary key under REPLICA IDENTITY FULL. The last look may not have seen the table yet.
     let seen = catalog.iter().find(|table| table.oid == relation.id);
-    // Where it matters which columns are NOT NULL, one may have been added since.
+    // Or its key has changed since, which under REPLICA IDENTITY FULL the catalog alone tells; or, where it matters which columns are NOT NULL,
+    // one was added.
     let options = context.options();
-    let tells_columns = options.schema_topic.is_some() || options.format.reads_defaults();
+    let is_full = relation.replica_identity == ReplicaIdentity::Full;
+    let may_be_stale = is_full || options.schema_topic.is_some() || options.format.reads_defaults();
     let found = match seen {
-        Some(_) if !tells_columns => None,
+        Some(_) if !may_be_stale => None,
         _ => tables_by_oid(sql.open(context).await?, &[relation.id]).await?.pop(),
     };
     let table = found.as_ref().or(seen);
