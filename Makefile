@@ -21,6 +21,10 @@ test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 1
 	@scripts/install-postgres.sh 13 14 15 16 17 18
 	cargo test --locked -p waltap-tests --test e2e -- values:: --include-ignored
 
+.PHONY: test-large
+test-large: ready-kafka ## A value of 200 MB through PostgreSQL, waltap and Kafka, and the memory that it takes
+	cargo test --locked -p waltap-tests --test e2e -- messages::sizes --ignored --nocapture
+
 .PHONY: parity
 parity: ready ## What `--format debezium` writes against a running Debezium: every type, every mode, snapshot and stream
 	@scripts/install-debezium.sh

@@ -14,11 +14,14 @@ mod kafka_paused;
 mod kit;
 mod many_tables;
 mod memory;
+mod messages;
 mod records;
 mod regression;
+mod schema_changes;
 mod side_topics;
 mod stdout;
 mod values;
+mod watched;
 mod workload;
 
 /// A number of seconds from the environment.
