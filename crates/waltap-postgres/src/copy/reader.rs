@@ -110,9 +110,14 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
             schema: quoted_identifier(&table.schema),
             role: quoted_identifier(&self.role),
         };
-        // Parsed and not run: that takes the lock, and leaves out the planner, whom a table can defeat (see Chunk::copy_statement).
-        let lock = format!("SELECT FROM {}", chunk.relation);
-        self.client().prepare(&lock).await.map_err(|error| subject.error(error))?;
+        let lock = format!("SELECT FROM {} LIMIT 0", chunk.relation);
+        let locked = match chunk.only {
+            // Parsed and not run: that takes the lock, and leaves out the planner, whom a table can defeat (see Chunk::copy_statement).
+            true => self.client().prepare(&lock).await.map(drop),
+            // The planner locks the partitions too.
+            false => self.client().batch_execute(&lock).await,
+        };
+        locked.map_err(|error| subject.error(error))?;
         let changed = self.client().query_one(CHANGED, &[&chunk.relation_oid, &chunk.relation]).await;
         if changed.and_then(|row| row.try_get(0)).map_err(|error| subject.error(error))? {
             return Err(CopyError::Changed(Error::transient(
