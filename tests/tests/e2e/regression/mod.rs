@@ -108,11 +108,19 @@ const FULL_IDENTITY: &str = "
     CREATE TABLE kit.rewritten (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, relation oid);
     CREATE FUNCTION kit.note_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO kit.rewritten (relation) VALUES (pg_event_trigger_table_rewrite_oid()); END $$;
-    CREATE EVENT TRIGGER note_rewrite ON table_rewrite EXECUTE FUNCTION kit.note_rewrite()";
+    CREATE EVENT TRIGGER note_rewrite ON table_rewrite EXECUTE FUNCTION kit.note_rewrite();
+    CREATE FUNCTION kit.note_rename() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO kit.rewritten (relation) SELECT objid FROM pg_event_trigger_ddl_commands() WHERE objsubid <> 0; END $$;
+    CREATE EVENT TRIGGER note_rename ON ddl_command_end WHEN tag IN ('ALTER TABLE') EXECUTE FUNCTION kit.note_rename()";
 
-/// Tables that got new values by ALTER TABLE: by a rewrite, or by a column with a default. PostgreSQL writes neither to the stream.
-const ALTERED: &str = "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid IN (SELECT relation FROM kit.rewritten) OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND atthasmissing)";
+/// Tables whose rows got new values by ALTER TABLE: by a rewrite, by a column with a default, or by a column's new name, with their children.
+/// PostgreSQL writes none of it to the stream. And partitioned tables without a primary key: they are published for inserts alone, and the
+/// rows of a partition that is attached later cannot be told from a snapshot that replaces the first.
+const ALTERED: &str = "WITH RECURSIVE altered AS (
+        SELECT relation FROM kit.rewritten UNION SELECT inhrelid FROM altered JOIN pg_inherits ON inhparent = relation)
+    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid IN (SELECT relation FROM altered) OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND atthasmissing)
+       OR (relkind = 'p' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))";
 
 #[test]
 #[ignore = "make regression"]
@@ -138,7 +146,11 @@ fn is_captured_while_the_tests_run() -> Result {
         let reports = compare(&postgres, &topics, "regression").await?;
         let (known, unknown): (Vec<&Report>, Vec<&Report>) =
             reports.iter().filter(|report| !report.is_equal()).partition(|report| altered.contains(&report.table));
-        println!("{} tables; these have values that an ALTER TABLE gave them: {}", reports.len(), differing(known).join("; "));
+        println!(
+            "{} tables; of which these differ as they must, since the stream does not tell what was altered: {}",
+            reports.len(),
+            differing(known).join("; ")
+        );
         ensure!(unknown.is_empty(), "{} tables differ:\n{}", unknown.len(), differing(unknown).join("\n"));
         let rows = reports.iter().map(|report| report.rows).sum::<i64>();
         println!("the other tables were rebuilt and are equal: {rows} rows");
