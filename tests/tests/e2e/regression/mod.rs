@@ -106,10 +106,10 @@ const FULL_IDENTITY: &str = "
     CREATE EVENT TRIGGER full_identity ON ddl_command_end WHEN tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
         EXECUTE FUNCTION kit.full_identity();
     CREATE TABLE kit.rewritten (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, relation oid);
-    CREATE FUNCTION kit.note_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS
+    CREATE FUNCTION kit.note_rewrite() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
         $$ BEGIN INSERT INTO kit.rewritten (relation) VALUES (pg_event_trigger_table_rewrite_oid()); END $$;
     CREATE EVENT TRIGGER note_rewrite ON table_rewrite EXECUTE FUNCTION kit.note_rewrite();
-    CREATE FUNCTION kit.note_rename() RETURNS event_trigger LANGUAGE plpgsql AS
+    CREATE FUNCTION kit.note_rename() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
         $$ BEGIN INSERT INTO kit.rewritten (relation) SELECT objid FROM pg_event_trigger_ddl_commands() WHERE objsubid <> 0; END $$;
     CREATE EVENT TRIGGER note_rename ON ddl_command_end WHEN tag IN ('ALTER TABLE') EXECUTE FUNCTION kit.note_rename()";
 
