@@ -1,11 +1,12 @@
 //! The name of a table's topic: a template, and the claim that keeps two tables out of one topic.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use waltap_error::{Code, Error, Result};
-use waltap_kafka::legal_topic_name;
+use waltap_kafka::{TOPIC_NAME_BYTES_MAX, legal_topic_name};
 
 /// A template such as `{database}.{schema}.{table}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,16 @@ impl TopicTemplate {
     }
 }
 
+/// The topic for the name that a row of an outbox gave: always one that Kafka takes, or one row could stop a capture for good. What is too long
+/// is cut, nothing at all is `_`, and what looks like a topic of Kafka's or of waltap's own is put behind `outbox.`.
+pub(crate) fn outbox_topic_name(name: &str) -> String {
+    let is_reserved = name.starts_with("__");
+    let prefix = if is_reserved { "outbox." } else { "" };
+    // A character that is not allowed becomes one that is.
+    let name: String = prefix.chars().chain(name.chars()).take(TOPIC_NAME_BYTES_MAX).collect();
+    legal_topic_name(&name).map_or_else(|_| "_".to_owned(), Cow::into_owned)
+}
+
 /// Who has which topic, over all taps of a capture. Two tables that would share one are refused, because a reader could not tell them apart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TopicClaims(Arc<Mutex<HashMap<String, Claim>>>);
@@ -151,6 +162,21 @@ mod tests {
         let shared = TopicTemplate::parse("cdc.{database}").unwrap();
         assert!(shared.is_shared() && !TopicTemplate::default().is_shared());
         assert_eq!(shared.topic("shop", "public", "orders").unwrap(), shared.topic("shop", "sales", "items").unwrap());
+    }
+
+    #[test]
+    fn every_name_of_a_row_is_a_topic() {
+        for (name, topic) in [
+            ("outbox.event.order", "outbox.event.order"),
+            ("Größe/x", "Gr__e_x"),
+            ("", "_"),
+            (".", "_"),
+            ("..", "_"),
+            ("__waltap_progress", "outbox.__waltap_progress"),
+        ] {
+            assert_eq!(outbox_topic_name(name), topic, "{name}");
+        }
+        assert_eq!(outbox_topic_name(&"ü".repeat(1000)).len(), TOPIC_NAME_BYTES_MAX);
     }
 
     #[test]

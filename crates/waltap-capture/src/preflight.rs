@@ -14,7 +14,7 @@ use waltap_postgres::slot::publication_names;
 pub use sink::{check_progress, check_sink};
 
 use crate::options::{Options, SnapshotMode};
-use choice::{is_chosen, judge_choice, judge_columns, judge_keys, judge_topics};
+use choice::{is_chosen, judge_choice, judge_columns, judge_keys, judge_outboxes, judge_topics};
 
 /// What was logged already: a start that is tried again and again says it once.
 #[derive(Debug, Default)]
@@ -33,7 +33,11 @@ pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) 
         finding.level == Level::Problem && matches!(finding.code, Some(Code::REPLICATION_SLOTS | Code::WAL_SENDERS))
     };
     let is_short = of_server.iter().any(lacks_room);
-    if is_short || !options.tables.is_everything() || !options.columns.is_everything() {
+    let is_plain = options.tables.is_everything()
+        && options.columns.is_everything()
+        && options.keys.is_empty()
+        && options.outboxes.is_empty();
+    if is_short || !is_plain {
         let contents = contents(options, &needs.databases).await?;
         if is_short {
             needs.without_tables = without_tables(options, &contents);
@@ -41,6 +45,8 @@ pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) 
         }
         findings.extend(judge_choice(options, &contents));
         findings.extend(judge_columns(options, &contents));
+        findings.extend(judge_keys(options, &contents));
+        findings.extend(judge_outboxes(options, &contents));
     }
     for finding in of_server.into_iter().chain(findings) {
         if let Some(error) = finding.to_error() {
@@ -126,6 +132,7 @@ pub async fn check_source(options: &Options) -> Result<Vec<Finding>> {
     findings.extend(judge_choice(options, &contents));
     findings.extend(judge_columns(options, &contents));
     findings.extend(judge_keys(options, &contents));
+    findings.extend(judge_outboxes(options, &contents));
     findings.extend(judge_topics(options, &contents));
     Ok(findings)
 }

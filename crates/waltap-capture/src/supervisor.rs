@@ -94,12 +94,9 @@ async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(A
         SinkOptions::Stdout => Destination::Output(Output::start()?),
         SinkOptions::Kafka(kafka) => Destination::Kafka(connect_kafka(kafka, wanted.len()).await?),
     };
-    let shared = Shared {
-        options: options.clone(),
-        metrics: handle.metrics_handle().clone(),
-        claims: TopicClaims::default(),
-        destination,
-    };
+    let claims = TopicClaims::default();
+    claims.claim(PROGRESS_TOPIC_DEFAULT, "", "", "progress")?;
+    let shared = Shared { options: options.clone(), metrics: handle.metrics_handle().clone(), claims, destination };
     Ok((Arc::new(shared), sql, wanted))
 }
 

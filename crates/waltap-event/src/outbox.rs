@@ -19,6 +19,17 @@ pub struct OutboxColumns {
     pub headers: Vec<String>,
 }
 
+impl OutboxColumns {
+    /// The names of all columns that an outbox must have.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let of_topic = self.topic.iter().filter_map(|part| match part {
+            TopicPart::Column(name) => Some(name),
+            TopicPart::Literal(_) => None,
+        });
+        of_topic.chain(&self.key).chain([&self.payload]).chain(&self.headers).map(String::as_str)
+    }
+}
+
 /// A part of a topic's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicPart {

@@ -91,9 +91,10 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The first characters of a text. What is not UTF-8 is counted as it comes.
+/// The first characters of a text. What is not UTF-8 is counted by its bytes: its characters are not known.
 fn truncated(text: &[u8], characters: usize) -> &[u8] {
-    let begins = |byte: &u8| byte & 0xc0 != 0x80;
+    let is_utf8 = simdutf8::basic::from_utf8(text).is_ok();
+    let begins = |byte: &u8| !is_utf8 || byte & 0xc0 != 0x80;
     let end = text.iter().enumerate().filter(|(_, byte)| begins(byte)).nth(characters).map_or(text.len(), |(index, _)| index);
     &text[..end]
 }
@@ -131,6 +132,9 @@ mod tests {
         {
             assert_eq!(masked(&Mask::Truncate(characters), Value::Text(text.as_bytes())), cut);
         }
+        // A name in CP866, every byte of which would be inside of a character in UTF-8.
+        assert_eq!(truncated(b"\x88\xa2\xa0\xad\xae\xa2", 1), b"\x88");
+        assert_eq!(truncated(b"\x88\xa2", 0), b"");
     }
 
     #[test]

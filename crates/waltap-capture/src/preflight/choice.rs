@@ -1,14 +1,15 @@
 //! Whether the choice of tables, keys and topics fits the tables that are there.
 
 use waltap_error::Code;
+use waltap_event::Treatment;
 use waltap_postgres::catalog::{ReplicaIdentity, Table};
 use waltap_postgres::preflight::Finding;
 
 use super::Contents;
 use crate::naming::TopicClaims;
 use crate::options::Options;
-use crate::selection::TablePattern;
-use crate::tap::check_treatment;
+use crate::selection::{TableColumns, TablePattern};
+use crate::tap::{OUTBOX_REMEDY, check_treatment};
 
 /// How many tables are named to show what patterns could match.
 const EXAMPLES: usize = 10;
@@ -51,17 +52,47 @@ pub(super) fn judge_choice(options: &Options, contents: &[Contents]) -> Option<F
 
 /// Whether the columns that were named are there.
 pub(super) fn judge_columns(options: &Options, contents: &[Contents]) -> Option<Finding> {
-    let columns: Vec<(&str, &str, &str)> = chosen(options, contents)
-        .flat_map(|(_, table)| table.columns.iter().map(|column| (&*table.schema, &*table.name, &*column.name)))
+    let tables: Vec<TableColumns<'_>> = chosen(options, contents)
+        .map(|(_, table)| TableColumns {
+            schema: &table.schema,
+            table: &table.name,
+            columns: table.columns.iter().map(|column| &*column.name).collect(),
+        })
         .collect();
-    let missing = options.columns.unmatched(&columns);
+    let missing = options.columns.unmatched(&tables);
     if missing.is_empty() {
         return None;
     }
-    let what = format!("no captured table has the columns named by {}", missing.join(", "));
+    let what = format!("a captured table does not have the columns named by {}", missing.join(", "));
     Some(Finding::problem(Code::NO_COLUMN, what).remedy(
         "correct --include-columns, --exclude-columns or --mask-columns, in which letters must fit in case; or take out what is gone",
     ))
+}
+
+/// Whether there is a table for each outbox, and it has the columns of one.
+pub(super) fn judge_outboxes(options: &Options, contents: &[Contents]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (database, table) in chosen(options, contents) {
+        let Some(columns) = options.outbox(&table.schema, &table.name) else { continue };
+        let is_there = |name: &&str| {
+            table.published_columns().any(|column| column.name == **name)
+                && options.columns.treatment(&table.schema, &table.name, name) == Treatment::Keep
+        };
+        let missing: Vec<&str> = columns.names().filter(|name| !is_there(name)).collect();
+        if !missing.is_empty() {
+            let what =
+                format!("the outbox {} has no column {}, or it is left out or masked", table.display_name(), missing.join(", "));
+            findings.push(Finding::problem(Code::NO_COLUMN, what).database(database).remedy(OUTBOX_REMEDY));
+        }
+    }
+    for outbox in &options.outboxes {
+        if !chosen(options, contents).any(|(_, table)| outbox.columns_of(&table.schema, &table.name).is_some()) {
+            // Its rows would be events like any others.
+            let what = format!("no table that is chosen is the outbox {}", outbox.tables().as_str());
+            findings.push(Finding::problem(Code::NO_TABLE, what).remedy("correct --outbox"));
+        }
+    }
+    findings
 }
 
 /// Whether the keys of the user's choice are in what every change tells of its table. The capture refuses others.

@@ -4,7 +4,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::{Mask, Salt, Treatment};
 
 use super::TablePattern;
-use super::pattern::{NamePattern, split_outside_quotes, unquoted};
+use super::pattern::{NamePattern, has_open_quote, split_outside_quotes, unquoted};
 
 /// What becomes of the columns of tables. Where nothing is said, every column is in the events as it is.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,13 @@ struct ColumnPattern {
     column: NamePattern,
     /// Whether one column of one table is named.
     is_literal: bool,
+}
+
+/// The names of a table's columns.
+pub(crate) struct TableColumns<'a> {
+    pub(crate) schema: &'a str,
+    pub(crate) table: &'a str,
+    pub(crate) columns: Vec<&'a str>,
 }
 
 impl ColumnPattern {
@@ -47,16 +54,20 @@ impl ColumnSelection {
     pub fn mask(&mut self, text: &str, salt: Option<&Salt>) -> Result<()> {
         let (tables, entries) = table_and_entries(text)?;
         for entry in entries {
-            let (column, mask) = match split_outside_quotes(entry, ':')[..] {
+            let parts: Vec<&str> = split_outside_quotes(entry, ':').into_iter().map(str::trim).collect();
+            let (column, mask) = match parts[..] {
                 [column, "hash"] => (column, Mask::Hash(salt.ok_or_else(|| no_salt(text))?.clone())),
                 [column, "truncate", length] => {
                     let length = length.parse().map_err(|_| invalid(text, "the length to truncate to is not a whole number"))?;
                     (column, Mask::Truncate(length))
                 }
-                [column, "constant", ..] => {
-                    let constant = entry[column.len()..].trim_start_matches(":constant").strip_prefix(':');
-                    let constant = constant.ok_or_else(|| invalid(text, "a constant has no text"))?;
-                    (column, Mask::Constant(unquoted(constant)))
+                [column, "constant", ref constant @ ..] if !constant.is_empty() => {
+                    let constant = constant.join(":");
+                    // A stray brace or quote would have swallowed the entries that follow.
+                    if !constant.starts_with('"') && constant.contains(['{', '}', '"']) {
+                        return Err(invalid(text, "a constant with braces or quotes in it stands in double quotes"));
+                    }
+                    (column, Mask::Constant(unquoted(&constant)))
                 }
                 _ => return Err(invalid(text, "a mask is COLUMN:hash, COLUMN:truncate:LENGTH or COLUMN:constant:TEXT")),
             };
@@ -84,12 +95,14 @@ impl ColumnSelection {
         self.include.is_empty() && self.exclude.is_empty() && self.masks.is_empty()
     }
 
-    /// The columns named in full that are not among those given by schema, table and name. Patterns may well be meant for what is to come;
+    /// The columns named in full that no table has, or not every table of that name. Patterns may well be meant for what is to come;
     /// a name that is not there is a slip of the pen, which would give away what was to be masked.
-    pub(crate) fn unmatched<'a>(&'a self, columns: &[(&str, &str, &str)]) -> Vec<&'a str> {
+    pub(crate) fn unmatched<'a>(&'a self, tables: &[TableColumns<'_>]) -> Vec<&'a str> {
         let all = self.include.iter().chain(&self.exclude).chain(self.masks.iter().map(|(pattern, _)| pattern));
         let is_missing = |pattern: &&ColumnPattern| {
-            pattern.is_literal && !columns.iter().any(|(schema, table, column)| pattern.matches(schema, table, column))
+            let mut meant = tables.iter().filter(|table| pattern.tables.matches(table.schema, table.table)).peekable();
+            let lacks_it = |table: &TableColumns<'_>| !table.columns.iter().any(|column| pattern.column.matches(column));
+            pattern.is_literal && (meant.peek().is_none() || meant.any(lacks_it))
         };
         all.filter(is_missing).map(|pattern| pattern.text.as_str()).collect()
     }
@@ -105,6 +118,9 @@ fn table_and_entries(text: &str) -> Result<(TablePattern, Vec<&str>)> {
     let tables = parts.next().unwrap_or_default();
     if parts.next().is_none() {
         return Err(invalid(text, "it is not of the form schema.table=column,column"));
+    }
+    if has_open_quote(text) {
+        return Err(invalid(text, "a quote is not closed"));
     }
     // A constant may hold the sign too.
     let entries = text[tables.len() + 1..].trim();
@@ -153,8 +169,13 @@ mod tests {
 
     #[test]
     fn the_first_mask_that_fits_is_the_mask() {
-        let masks =
-            ["public.c=email:hash,note:truncate:3", "*=\"a:b\":constant:\"x,\"\"y\"", "*=n*:constant:u=v:w", "*=empty:constant:"];
+        let masks = [
+            "public.c=email:hash,note:truncate:3",
+            "*=\"a:b\":constant:\"x,\"\"y\"",
+            "*=n*:constant:u=v:w",
+            "*=empty:constant:",
+            "*=odd : constant:constant",
+        ];
         let columns = selection(&[], &[], &masks);
         let mask = |column: &str| match columns.treatment("public", "c", column) {
             Treatment::Mask(mask) => mask,
@@ -164,6 +185,7 @@ mod tests {
         assert_eq!(mask("note"), Mask::Truncate(3));
         assert_eq!(mask("a:b"), Mask::Constant("x,\"y".to_owned()));
         assert_eq!(mask("nothing"), Mask::Constant("u=v:w".to_owned()));
+        assert_eq!(mask("odd"), Mask::Constant("constant".to_owned()));
         assert_eq!(mask("empty"), Mask::Constant(String::new()));
         assert_eq!(columns.treatment("public", "c", "id"), Treatment::Keep);
     }
@@ -173,8 +195,19 @@ mod tests {
         for bad in ["public.c", "public.c=", "=a", "a.b.c=d"] {
             assert_eq!(patterns(bad).unwrap_err().code(), Code::INVALID_VALUE, "{bad}");
         }
-        for bad in ["c=a", "c=a:b", "c=a:truncate", "c=a:truncate:x", "c=a:truncate:-1", "c=a:constant", "c=a:hash:b", "c=:hash"]
-        {
+        for bad in [
+            "c=a",
+            "c=a:b",
+            "c=a:truncate",
+            "c=a:truncate:x",
+            "c=a:truncate:-1",
+            "c=a:constant",
+            "c=a:hash:b",
+            "c=:hash",
+            "c=a:constant:{,b:hash",
+            "c=a:constant:\",b:hash",
+            "c=a:constant:{,b:constant:}",
+        ] {
             let refused = ColumnSelection::default().mask(bad, Salt::new(b"salt").as_ref());
             assert_eq!(refused.unwrap_err().code(), Code::INVALID_VALUE, "{bad}");
         }
@@ -185,9 +218,12 @@ mod tests {
     fn names_that_are_not_there_are_told() {
         let columns =
             selection(&["public.c=id"], &["public.c=gone", "*=gone", "c=pass*"], &["\"C.c\"=\"x*\":constant:x", "c=emial:hash"]);
-        assert_eq!(
-            columns.unmatched(&[("public", "c", "id"), ("public", "c", "email")]),
-            ["public.c=gone", "\"C.c\"=\"x*\"", "c=emial"]
-        );
+        let table = |schema, columns: &[&'static str]| TableColumns { schema, table: "c", columns: columns.to_vec() };
+        let tables = [table("public", &["id", "email"])];
+        assert_eq!(columns.unmatched(&tables), ["public.c=gone", "\"C.c\"=\"x*\"", "c=emial"]);
+        // The same name in another schema, or another database, without the column.
+        let columns = selection(&[], &["c=email"], &[]);
+        assert!(columns.unmatched(&tables).is_empty());
+        assert_eq!(columns.unmatched(&[table("public", &["email"]), table("sales", &["e_mail"])]), ["c=email"]);
     }
 }

@@ -8,6 +8,7 @@ mod pattern;
 mod tables;
 
 pub use columns::ColumnSelection;
+pub(crate) use columns::TableColumns;
 pub use databases::DatabaseSelection;
 pub use keys::KeyChoice;
 pub use outbox::OutboxChoice;

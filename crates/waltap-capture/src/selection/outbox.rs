@@ -50,6 +50,11 @@ impl OutboxChoice {
         Ok(OutboxChoice { tables, columns })
     }
 
+    /// The tables that it is meant for.
+    pub fn tables(&self) -> &TablePattern {
+        &self.tables
+    }
+
     /// What the columns are, when the choice is meant for this table.
     pub fn columns_of(&self, schema: &str, table: &str) -> Option<&OutboxColumns> {
         self.tables.matches(schema, table).then_some(&self.columns)

@@ -69,6 +69,11 @@ pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
+/// Whether a quote is opened and not closed.
+pub(super) fn has_open_quote(text: &str) -> bool {
+    text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1
+}
+
 /// A text that may stand in double quotes, without them.
 pub(super) fn unquoted(text: &str) -> String {
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {

@@ -141,17 +141,16 @@ fn write_line(record: &Record<'_>, line: &mut Vec<u8>) {
     write_part(record.key, record.is_plain, line);
     line.extend_from_slice(b",\"value\":");
     write_part(record.value, record.is_plain, line);
-    let mut mark: &[u8] = b",\"headers\":{\"";
+    let mut mark: &[u8] = b",\"headers\":{";
     for header in record.headers {
-        // The names of headers are ours, and need no escapes either.
         line.extend_from_slice(mark);
-        line.extend_from_slice(header.name.as_bytes());
-        line.extend_from_slice(b"\":");
+        line.extend_from_slice(json_string(header.name.as_bytes()).as_bytes());
+        line.push(b':');
         match header.is_json {
             true => line.extend_from_slice(header.value),
             false => line.extend_from_slice(json_string(header.value).as_bytes()),
         }
-        mark = b",\"";
+        mark = b",";
     }
     if !record.headers.is_empty() {
         line.push(b'}');
@@ -204,12 +203,12 @@ mod tests {
         assert_eq!(line(Some(b"{}"), &[]), format!("{start}{{}}}}\n"));
         assert_eq!(line(None, &[]), format!("{start}null}}\n"));
         let headers = [
-            Header { name: "waltap.db", value: b"a\"b", is_json: false },
+            Header { name: "odd\"name", value: b"a\"b", is_json: false },
             Header { name: "__debezium.newkey", value: b"{\"id\":2}", is_json: true },
         ];
         assert_eq!(
             line(Some(b"{}"), &headers),
-            format!("{start}{{}},\"headers\":{{\"waltap.db\":\"a\\\"b\",\"__debezium.newkey\":{{\"id\":2}}}}}}\n")
+            format!("{start}{{}},\"headers\":{{\"odd\\\"name\":\"a\\\"b\",\"__debezium.newkey\":{{\"id\":2}}}}}}\n")
         );
     }
 }

@@ -70,12 +70,20 @@ impl<'a> Planner<'a> {
             self.types.learn(&self.sql, &oids).await?;
             shapes.push(Arc::new(snapshot_shape(self.context, table, defaults.get(&table.oid), self.types)?));
         }
+        for (table, shape) in tables.iter().zip(&shapes) {
+            self.context.covered.check(table.oid, shape)?;
+        }
         let routes = routes(self.context, &shapes.iter().map(|shape| &**shape).collect::<Vec<_>>()).await?;
         let mut planned = Vec::with_capacity(tables.len());
         for ((table, shape), route) in tables.into_iter().zip(shapes).zip(routes) {
             let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
             keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
-            let chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
+            if matches!(route, Route::Outbox(_)) {
+                // Messages have an order, which pieces side by side would lose.
+                pages.clear();
+            }
+            let mut chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
+            chunks.iter_mut().for_each(|chunk| chunk.oldest_first = matches!(route, Route::Outbox(_)));
             let version = match &schema_topic {
                 Some(topic) => {
                     let types: Vec<(u32, i32)> =

@@ -10,9 +10,10 @@ use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Table, tables_by_oid};
 use waltap_postgres::publication::published;
 
+use super::Covered;
 use crate::board::Board;
 use crate::metrics::Metrics;
-use crate::naming::TopicClaims;
+use crate::naming::{TopicClaims, outbox_topic_name};
 use crate::options::{KafkaSinkOptions, Options};
 use crate::progress::Store;
 use crate::sink::{Output, Reports, Sink, Topic};
@@ -53,13 +54,15 @@ pub(crate) struct Context {
     pub(crate) name: String,
     pub(crate) slot: String,
     pub(crate) board: Arc<Board>,
+    /// Where columns are hidden, they stay so.
+    pub(crate) covered: Covered,
     /// Partitions of the topics that Kafka is known to have, so that a table's first change does not wait for its answer again.
     known_topics: Arc<Mutex<HashMap<String, i32>>>,
 }
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, database: String, name: String, slot: String, board: Arc<Board>) -> Self {
-        Context { shared, database, name, slot, board, known_topics: Arc::default() }
+        Context { shared, database, name, slot, board, covered: Covered::default(), known_topics: Arc::default() }
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -109,8 +112,9 @@ impl Context {
         let mut names = Vec::with_capacity(tables.len());
         for (schema, table) in tables {
             let topic = self.options().topic.topic(&self.database, schema, table)?;
-            if !self.options().topic.is_shared() {
-                self.shared.claims.claim(&topic, &self.database, schema, table)?;
+            match self.options().topic.is_shared() {
+                true => self.shared.claims.claim(&topic, "", "", "tables")?,
+                false => self.shared.claims.claim(&topic, &self.database, schema, table)?,
             }
             names.push(topic);
         }
@@ -131,9 +135,10 @@ impl Context {
         self.side_topic_with(name, purpose, &[]).await
     }
 
-    /// A topic that rows of outboxes name, made when it is missing.
+    /// A topic that rows of outboxes name, made when it is missing. It may be a table's too: what rows name is for the user to say.
     pub(crate) async fn outbox_topic(&self, name: &str) -> Result<Topic> {
-        self.side_topic(name, "outboxes").await
+        let mut topics = self.ensure_topics(vec![outbox_topic_name(name)]).await?;
+        Ok(topics.swap_remove(0))
     }
 
     /// The topic of tables' versions, made when it is missing: compacted, so that the last version of every table stays.

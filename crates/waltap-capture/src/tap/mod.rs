@@ -14,6 +14,7 @@ mod stream;
 mod table_version;
 mod tables;
 mod types;
+mod uncovered;
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,12 @@ use waltap_error::{Error, Kind, Result};
 use waltap_postgres::slot::{drop_publication, publication_names};
 
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
-pub(crate) use route::{Route, routes};
+pub(crate) use route::{OUTBOX_REMEDY, Route, routes};
 pub(crate) use session::Ended;
 pub(crate) use shapes::{FromCatalog, check_treatment, encoder, prepare, snapshot_shape, stream_shape};
 pub(crate) use table_version::TableVersion;
 pub(crate) use types::TypeCache;
+pub(crate) use uncovered::{Covered, compare_with_catalog};
 
 use crate::status::TapState;
 

@@ -13,6 +13,7 @@ use super::Context;
 use super::discovery::{Expectation, Look, look};
 use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
+use super::side_topics::SideTopics;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, SlotRecord};
 use crate::slot_plan::{SlotPlan, plan};
@@ -40,6 +41,8 @@ pub(crate) struct Ready {
     pub(crate) rows: Rows,
     /// The session that has claimed the slot; the claim ends with it.
     pub(crate) claim: Sql,
+    /// Topics that are no table's.
+    pub(crate) side_topics: SideTopics,
 }
 
 /// The rows to be read before, or while, the stream starts.
@@ -85,6 +88,11 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     let names: Vec<(&str, &str)> = names.filter(|(schema, table)| context.options().outbox(schema, table).is_none()).collect();
     context.forget_topics();
     context.topics(&names).await?;
+    // Before there is a slot too, so that what cannot be is said at once.
+    let side_topics = SideTopics::open(context).await?;
+    if context.options().messages {
+        context.message_topic().await?;
+    }
     let (start, rows) = match plan {
         SlotPlan::Create => create(context, &sql, &mut replication, &mut progress, &system_id, &look).await?,
         SlotPlan::Resume(start) => (start, resume(context, &sql, &mut progress, &look, start).await?),
@@ -94,7 +102,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     if progress.slot.as_ref() != Some(&record) {
         progress.set_slot(record.clone()).await?;
     }
-    Ok(Opening::Ready(Box::new(Ready { look, progress, replication, start, record, rows, claim: sql })))
+    Ok(Opening::Ready(Box::new(Ready { look, progress, replication, start, record, rows, side_topics, claim: sql })))
 }
 
 /// Makes sure that no other process works with the slot: not while it streams, which the server itself refuses, and not while it reads

@@ -6,6 +6,10 @@ use waltap_event::{Outbox, TableShape};
 use super::Context;
 use crate::sink::Topic;
 
+/// What to do about an outbox that lacks a column.
+pub(crate) const OUTBOX_REMEDY: &str =
+    "name its columns in --outbox, as in `public.outbox=key:aggregateid,payload:payload`, and those of --outbox-topic";
+
 /// Where the records of a table go.
 #[derive(Debug)]
 pub(crate) enum Route {
@@ -33,8 +37,6 @@ fn outbox(context: &Context, shape: &TableShape) -> Result<Option<Outbox>> {
     let outbox = columns.map(|columns| Outbox::new(shape, columns)).transpose();
     outbox.map_err(|error| {
         let doing = format!("reading {}.{} of database {} as an outbox", shape.schema, shape.table, context.database);
-        Error::configuration(Code::NO_COLUMN, doing).source(error).remedy(
-            "name its columns in --outbox, as in `public.outbox=key:aggregateid,payload:payload`, and those of --outbox-topic",
-        )
+        Error::configuration(Code::NO_COLUMN, doing).source(error).remedy(OUTBOX_REMEDY)
     })
 }

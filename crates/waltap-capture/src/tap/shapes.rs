@@ -92,12 +92,16 @@ fn key_at_the_time(context: &Context, relation: &Relation<'_>, table: &Table) ->
         if let Some(column) = relation.columns.iter().find(|column| column.name == *name) {
             return Some(column.name.to_owned());
         }
-        let place = now.iter().position(|column| column.name == *name)?;
-        let then = relation.columns.iter().nth(place).filter(|_| relation.columns.len() == now.len())?;
-        let is_renamed = now.get(place)?.type_oid == then.type_id && now.iter().all(|column| column.name != then.name);
-        is_renamed.then(|| then.name.to_owned())
+        // Nothing else may have changed, or the places would not be the same.
+        let pairs = || now.iter().zip(relation.columns.iter());
+        let renamed =
+            (now.len() == relation.columns.len()).then(|| pairs().find(|(now, then)| now.name != then.name)).flatten()?;
+        let is_alone = pairs().filter(|(now, then)| now.name != then.name || now.type_oid != then.type_id).count() == 1;
+        (is_alone && renamed.0.name == *name && renamed.0.type_oid == renamed.1.type_id).then(|| renamed.1.name.to_owned())
     };
-    let key: Option<Vec<String>> = table.key.iter().map(name_then).collect();
+    // A publication may leave some of them out.
+    let is_published = |name: &&String| now.iter().any(|column| column.name == **name);
+    let key: Option<Vec<String>> = table.key.iter().filter(is_published).map(name_then).collect();
     key.unwrap_or_else(|| {
         tracing::warn!(
             database = context.database,

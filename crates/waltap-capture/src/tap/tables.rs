@@ -7,9 +7,9 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation, ReplicaIdentity};
 use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, column_defaults, identity_key, tables_by_oid};
+use waltap_postgres::catalog::{Table, column_defaults, identity_key};
 
-use super::{Context, FromCatalog, Route, TableVersion, TypeCache, prepare, routes, stream_shape};
+use super::{Context, FromCatalog, Route, TableVersion, TypeCache, compare_with_catalog, prepare, routes, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
@@ -181,6 +181,7 @@ impl Tables {
             true => {
                 let rows = rows(oid, context.options().snapshot, progress);
                 let mut table = capture(&relation, context, rows, types, catalog, &mut self.sql).await?;
+                context.covered.check(oid, &table.shape)?;
                 // The server announces a table again and again, also when nothing of it has changed.
                 if self.versions.get(&oid) == table.version.as_ref() {
                     table.version = None;
@@ -238,7 +239,7 @@ async fn capture(
     let may_be_stale = is_full || options.schema_topic.is_some() || options.format.reads_defaults();
     let found = match seen {
         Some(_) if !may_be_stale => None,
-        _ => tables_by_oid(sql.open(context).await?, &[relation.id]).await?.pop(),
+        _ => context.tables(sql.open(context).await?, &[relation.id]).await?.pop(),
     };
     let table = found.as_ref().or(seen);
     // Nor the order that a key of several columns has got since. That of a table that is gone is as the last look saw it.
@@ -254,6 +255,9 @@ async fn capture(
     };
     let known = FromCatalog { table, key, defaults: defaults.as_ref() };
     let shape = stream_shape(context, relation, &known, types)?;
+    if let Some(table) = table {
+        compare_with_catalog(table, &options.columns, &shape)?;
+    }
     let prepared = prepare(context, &shape)?;
     let version = match options.schema_topic {
         Some(_) => {

@@ -41,6 +41,9 @@ pub struct Chunk {
     pub row_filter: Option<String>,
     /// The pages that are read; `None` for the whole relation.
     pub pages: Option<PageRange>,
+    /// Whether the rows that were written first come first, as far as the system columns tell: by the age of their transaction, then by the
+    /// command in it, then by place.
+    pub oldest_first: bool,
     /// How many rows to expect, as far as the planner knows.
     pub rows_estimated: Option<u64>,
 }
@@ -71,13 +74,21 @@ impl Chunk {
             // Writing into a String cannot fail.
             let _ = write!(statement, " WHERE {}", conditions.join(" AND "));
         }
+        if self.oldest_first {
+            statement.push_str(" ORDER BY age(xmin) DESC, cmin::text::int8, ctid");
+        }
         statement.push_str(") TO STDOUT");
         statement
     }
 
     /// Whether COPY can name it: all rows of one relation, and some columns. Children by inheritance it leaves out by itself.
     fn is_whole_relation(&self) -> bool {
-        self.only && !self.computed && self.pages.is_none() && self.row_filter.is_none() && !self.columns.is_empty()
+        self.only
+            && !self.computed
+            && !self.oldest_first
+            && self.pages.is_none()
+            && self.row_filter.is_none()
+            && !self.columns.is_empty()
     }
 }
 
@@ -133,6 +144,7 @@ pub fn plan_chunks(table: &Table, pages: &HashMap<u32, u64>, version_num: u32, p
         computed,
         row_filter: table.row_filter.clone(),
         pages: None,
+        oldest_first: false,
         rows_estimated,
     };
     if !table.partitioned {

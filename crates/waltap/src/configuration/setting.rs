@@ -400,7 +400,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
             ("cloudevents", "those of a CloudEvent in binary mode: ce_id, ce_source, ce_type, ce_time and others"),
         ],
         help: "Which headers each record has, for readers that choose without looking into values",
-        more: "Tombstones have none.",
+        more: "Tombstones have none, nor have the records of --schema-topic and --outbox.",
         ..PLAIN
     },
     Setting {

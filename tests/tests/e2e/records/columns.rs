@@ -66,6 +66,23 @@ fn columns_are_left_out_and_masked_in_snapshot_and_stream_alike() -> Result {
 }
 
 #[test]
+fn a_renamed_column_does_not_escape_its_mask() -> Result {
+    run("records_columns_renamed", async |kit| {
+        let postgres = kit.postgres().await?;
+        let shop = postgres.create_database("shop").await?;
+        shop.run("CREATE TABLE customers (id int PRIMARY KEY, email text); INSERT INTO customers VALUES (1, 'ann@example.com')")
+            .await?;
+        let mut waltap = capture(kit, &postgres, &["--mask-columns", "public.customers=email:constant:hidden"]).await?;
+        shop.run("UPDATE customers SET id = 2; ALTER TABLE customers RENAME email TO mail; UPDATE customers SET mail = 'bob@example.com'").await?;
+        ensure!(waltap.wait_exit(DEADLINE).await? == 1, "waltap went on");
+        let output = waltap.stdout();
+        ensure!(output.contains("hidden") && !output.contains("example.com"), "the mask was escaped:\n{output}");
+        ensure!(waltap.log().contains("WT0035") && waltap.log().contains("mail"), "{}", waltap.log());
+        Ok(())
+    })
+}
+
+#[test]
 fn a_choice_of_columns_that_cannot_be_is_refused_at_the_start() -> Result {
     run("records_columns_refused", async |kit| {
         let postgres = kit.postgres().await?;

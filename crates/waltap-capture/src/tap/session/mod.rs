@@ -19,7 +19,7 @@ use super::acknowledger::Acknowledger;
 use super::discovery::Discovery;
 use super::export::{HeldSnapshot, export};
 use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
-use super::side_topics::{Pulse, SideTopics};
+use super::side_topics::Pulse;
 use super::stream::{Ahead, Stream, Taken};
 use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
@@ -94,7 +94,7 @@ async fn read_once(context: &Context) -> Result<Ended> {
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, mut progress, replication, start, record, rows, claim: _claim } = ready;
+    let Ready { look, mut progress, replication, start, record, rows, side_topics, claim: _claim } = ready;
     let reports = Reports::default();
     let sink = Arc::new(context.open_sink(reports.clone())?);
     let mut types = TypeCache::default();
@@ -110,7 +110,6 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
             None
         }
     };
-    let side_topics = SideTopics::open(context).await?;
     let options = StartOptions {
         slot: context.slot.clone(),
         publications: look.publications.clone(),
@@ -205,7 +204,12 @@ impl Session<'_> {
                     }
                     self.export_unread();
                 }
-                () = self.pulse.due() => self.beat().await?,
+                () = self.pulse.due() => {
+                    // What is staged then is handed over at the end, if there is room.
+                    if until_shutdown(shutdown, self.beat()).await?.is_none() {
+                        return Ok(());
+                    }
+                }
                 error = self.acknowledger.failed() => return Err(error),
                 () = stop_asked(shutdown) => return self.end_transaction(wire).await,
                 _ = ticks.tick() => {}
