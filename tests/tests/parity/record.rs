@@ -80,7 +80,7 @@ const CONTEXT_HEADERS: &str = "headers.__debezium.context.";
 const KEYLESS_TABLE: &str = ".identity_nothing";
 
 /// The operation of a sign of life, which has none.
-const HEARTBEAT: &str = "heartbeat";
+pub(crate) const HEARTBEAT: &str = "heartbeat";
 
 /// Why a part is not compared; None where it is.
 pub(super) fn set_aside(record: &Record, part: &str) -> Option<&'static str> {
