@@ -18,8 +18,8 @@ if [ ${#targets[@]} -eq 0 ]; then
     mapfile -t targets < <(cargo fuzz list)
 fi
 
-# Long inputs are slow and show nothing that shorter ones do not.
-input_bytes_max=2048
+# Long inputs are slow and show nothing that shorter ones do not. The seeds must fit, since libFuzzer cuts what is longer.
+input_bytes_max=4096
 cargo fuzz build --sanitizer none
 for target in "${targets[@]}"; do
     # What is new is kept here from run to run, apart from the seeds.

@@ -33,6 +33,20 @@ fn every_input_passes_every_target() {
     }
 }
 
+/// libFuzzer cuts what is longer, and a frame that was cut is another input.
+#[test]
+fn every_input_is_fuzzed_whole() {
+    let script = std::fs::read_to_string(corpus().join("../../scripts/fuzz.sh")).unwrap();
+    let bytes_max = script.lines().find_map(|line| line.strip_prefix("input_bytes_max=")).expect("the script has a bound");
+    let bytes_max: u64 = bytes_max.parse().unwrap();
+    for (target, _) in TARGETS {
+        for path in inputs(target) {
+            let bytes = path.metadata().unwrap().len();
+            assert!(bytes <= bytes_max, "{} has {bytes} bytes, and scripts/fuzz.sh cuts at {bytes_max}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_corpus_has_a_target() {
     for entry in std::fs::read_dir(corpus()).unwrap() {
