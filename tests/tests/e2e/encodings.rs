@@ -130,6 +130,36 @@ fn bytes_of_no_encoding_are_hexadecimal_and_named() -> Result {
     })
 }
 
+/// A label of an enum is a value, though it stands in the catalog; so is a default.
+#[test]
+fn a_label_of_no_encoding_is_hexadecimal_in_every_format() -> Result {
+    run("encodings_labels", async |kit| {
+        let postgres = kit.postgres().await?;
+        let bytes = database(&postgres, "labels", "SQL_ASCII").await?;
+        bytes
+            .run(
+                "DO $$ BEGIN
+                     EXECUTE format('CREATE TYPE mood AS ENUM (%L, %L)', 'ok', E'caf\\xe9');
+                     EXECUTE format('CREATE TABLE t (id int PRIMARY KEY, m mood DEFAULT %L)', E'caf\\xe9');
+                 END $$; INSERT INTO t VALUES (1)",
+            )
+            .await?;
+        for format in ["native", "flat", "debezium"] {
+            let mut waltap = capture(kit, &postgres, "labels", format)?;
+            waltap.wait_streaming().await?;
+            bytes.run("UPDATE t SET m = 'ok'; UPDATE t SET m = DEFAULT").await?;
+            let moods: Vec<Value> = wait_events(&waltap, "labels", 3)
+                .await?
+                .into_iter()
+                .map(|(_, value)| if format == "flat" { value["m"].clone() } else { value["after"]["m"].clone() })
+                .collect();
+            ensure!(moods == ["\\x636166e9", "ok", "\\x636166e9"], "{format}: {moods:?}");
+            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn what_the_server_cannot_convert_stops_its_database_alone() -> Result {
     run("encodings_refused", async |kit| {

@@ -8,6 +8,7 @@ mod fingerprint;
 mod open_transactions;
 mod quoted;
 mod server;
+mod stored_text;
 mod table;
 mod table_query;
 mod type_names;

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use waltap_error::Result;
 
+use super::stored_text::StoredText;
 use crate::refusal::refused;
 
 /// The first OID that a server gives to what users make: everything below came with initdb.
@@ -29,7 +30,7 @@ pub struct TypeRow {
     pub delimiter: char,
     /// `typcategory`: `A` for arrays.
     pub category: char,
-    /// The labels of an enum, in their order.
+    /// The labels of an enum, in their order, as values of it stand in events: one that is not UTF-8 as hexadecimal digits.
     pub labels: Vec<String>,
 }
 
@@ -58,7 +59,7 @@ pub async fn types(client: &Client, only: Option<&[u32]>) -> Result<Vec<TypeRow>
                 modifier: row.try_get("typtypmod")?,
                 delimiter: letter(row.try_get("typdelim")?),
                 category: letter(row.try_get("typcategory")?),
-                labels: row.try_get("labels")?,
+                labels: row.try_get::<_, Vec<StoredText>>("labels")?.into_iter().map(StoredText::utf8_or_hexadecimal).collect(),
             })
         })
         .collect::<Result<_, tokio_postgres::Error>>()

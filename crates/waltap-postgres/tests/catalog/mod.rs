@@ -3,7 +3,7 @@
 pub(crate) mod identity;
 mod tables;
 
-use waltap_postgres::catalog::{Table, databases, fingerprint, server, tables, types};
+use waltap_postgres::catalog::{Table, column_defaults, databases, fingerprint, server, tables, types};
 
 use crate::fixture::Cluster;
 
@@ -151,4 +151,26 @@ async fn user_types_are_listed_as_the_catalog_has_them() {
     assert_eq!(find("t").kind, 'c');
     assert_eq!(types(&sql, Some(&[mood.oid])).await.expect("types"), std::slice::from_ref(mood));
     assert!(tables(&sql).await.expect("tables")[0].columns.iter().any(|column| column.type_oid == moods.oid));
+}
+
+/// In SQL_ASCII a text is any bytes.
+#[tokio::test]
+async fn labels_and_defaults_that_are_not_utf8_do_not_keep_the_catalog_from_being_read() {
+    let cluster = Cluster::start();
+    cluster.psql("postgres", "CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
+    cluster.psql(
+        "bytes",
+        "DO $$ BEGIN
+             EXECUTE format('CREATE TYPE mood AS ENUM (%L, %L, %L)', 'ok', E'caf\\xe9', 'café');
+             EXECUTE format('CREATE TABLE t (id int PRIMARY KEY DEFAULT 7, m mood DEFAULT %L, v text DEFAULT %L)', E'caf\\xe9', 'é');
+         END $$",
+    );
+    let sql = cluster.sql("bytes").await;
+    let mood = types(&sql, None).await.expect("types").into_iter().find(|row| row.name == "mood").expect("mood");
+    assert_eq!(mood.labels, ["ok", "\\x636166e9", "café"]);
+    let table = tables(&sql).await.expect("tables")[0].oid;
+    let mut defaults: Vec<_> =
+        column_defaults(&sql, &[table]).await.expect("defaults").remove(&table).expect("of the table").into_iter().collect();
+    defaults.sort_unstable();
+    assert_eq!(defaults, [("id".to_owned(), "7".to_owned()), ("v".to_owned(), "'é'::text".to_owned())]);
 }
