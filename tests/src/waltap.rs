@@ -187,10 +187,10 @@ impl Waltap {
         fs::read(&self.launch.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
-    /// All that it wrote to standard output.
+    /// All the lines that it wrote to standard output, without one that it is still at.
     pub fn stdout(&self) -> String {
         let read = self.launch.stdout.as_ref().and_then(|path| fs::read(path).ok());
-        read.map(|out| String::from_utf8_lossy(&out).into_owned()).unwrap_or_default()
+        read.map(|out| String::from_utf8_lossy(whole_lines(&out)).into_owned()).unwrap_or_default()
     }
 
     /// Waits until its log holds a text.
@@ -209,5 +209,23 @@ impl Waltap {
     /// The port of its status server.
     pub fn http_port(&self) -> u16 {
         self.http_port
+    }
+}
+
+/// What is read while it is being written may end within a line, or even within a character.
+fn whole_lines(written: &[u8]) -> &[u8] {
+    let end = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    written.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_still_being_written_is_left_out() {
+        for (written, expected) in [("", ""), ("{\"a", ""), ("{}\n{\"b", "{}\n"), ("{}\n{}\n", "{}\n{}\n")] {
+            assert_eq!(whole_lines(written.as_bytes()), expected.as_bytes(), "{written:?}");
+        }
     }
 }
