@@ -23,8 +23,10 @@ pub struct Table {
     pub replica_identity: ReplicaIdentity,
     /// Whether UPDATE and DELETE may be published without making them fail.
     pub identity: Identity,
-    /// The key's columns in the key's order: of the identity's index, or under FULL of the primary key. Empty when there is none.
-    /// Generated columns are left out, because the stream does not carry them.
+    /// The columns of the identity's index, or under FULL of the primary key, in the index's order. Empty when there is none.
+    pub index_key: Vec<String>,
+    /// Those of them that are published, which make the key of a row. Generated columns are left out, unless a publication of the user's that
+    /// publishes them is read: see [`Table::publish_generated`].
     pub key: Vec<String>,
     /// Which rows a publication publishes, as an SQL condition; `None` for all. Only ever set where a publication of the user's is read.
     pub row_filter: Option<String>,
@@ -160,6 +162,37 @@ impl Table {
     /// The columns that pgoutput sends and a snapshot reads: all but the generated ones, unless they are published too.
     pub fn published_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.published)
+    }
+
+    /// Marks every column as published, generated ones too, once `columns` holds no others.
+    pub(crate) fn publish_generated(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.published = true);
+        self.key =
+            self.index_key.iter().filter(|name| self.columns.iter().any(|column| column.name == **name)).cloned().collect();
+    }
+
+    /// Whether UPDATE and DELETE are only in the way of generated columns that are among these, which are published. `columns` holds all columns.
+    pub(crate) fn is_usable_with(&self, published: &[String]) -> bool {
+        let Identity::Missing(IdentityProblem::Generated(_)) = self.identity else { return false };
+        let is_held_back = |column: &Column| column.generated != Generated::No && !published.contains(&column.name);
+        let is_told = |setting: ReplicaIdentity, key: &[String]| match setting {
+            ReplicaIdentity::Nothing => false,
+            ReplicaIdentity::Full => !self.columns.iter().any(is_held_back),
+            ReplicaIdentity::Default | ReplicaIdentity::Index => {
+                !key.is_empty() && !self.columns.iter().any(|column| is_held_back(column) && key.contains(&column.name))
+            }
+        };
+        // Of an index that was chosen for the root, it is not known here whether it is the primary key, which alone is inherited.
+        let is_inherited = !self.partitioned
+            || match self.replica_identity {
+                ReplicaIdentity::Index => false,
+                ReplicaIdentity::Full => !self.index_key.is_empty(),
+                ReplicaIdentity::Default | ReplicaIdentity::Nothing => true,
+            };
+        let mut replicated_leaves = self.leaves.iter().filter(|leaf| !leaf.foreign && !leaf.unlogged);
+        is_inherited
+            && is_told(self.replica_identity, &self.index_key)
+            && replicated_leaves.all(|leaf| is_told(leaf.replica_identity, &leaf.key))
     }
 
     /// Leaves whose identity does not hold the key of the root: an update or delete in them comes without some of the key's columns.

@@ -70,6 +70,7 @@ fn assemble(table_rows: &[Row], leaf_rows: &[Row]) -> Result<Vec<Table>, tokio_p
                 partitioned,
                 identity: problem.map_or(Identity::Usable, Identity::Missing),
                 key,
+                index_key: facts.key,
                 rows_estimated: if partitioned { leaf_rows_estimated } else { facts.rows_estimated },
                 pages_estimated: facts.pages_estimated + leaves.iter().map(|leaf| leaf.pages_estimated).sum::<u64>(),
                 leaves: leaves.into_iter().map(Facts::into_leaf).collect(),

@@ -27,6 +27,7 @@ pub(crate) fn table(name: &str) -> Table {
         columns: vec![column(1, "id"), column(2, "body")],
         replica_identity: ReplicaIdentity::Default,
         identity: Identity::Usable,
+        index_key: vec!["id".to_owned()],
         key: vec!["id".to_owned()],
         row_filter: None,
         rows_estimated: None,

@@ -1,13 +1,14 @@
 //! A publication that the user made: looked at, never changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use tokio_postgres::Client;
 use waltap_error::{Code, Error, Result};
 
 use super::membership::{Operations, Publication, membership};
 use super::plan::enumerated;
-use crate::catalog::{Identity, Table, quoted_identifier};
+use super::published::parts;
+use crate::catalog::{Identity, IdentityProblem, Table, quoted_identifier};
 
 /// What a user's publication gives us of the chosen tables.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,10 +38,17 @@ pub struct PublishedTable {
 
 /// Looks at the publication that the user named, and at what it means for the chosen tables.
 pub async fn inspect(client: &Client, name: &str, wanted: &[Table]) -> Result<UserPublication> {
-    match membership(client, name).await? {
-        Some(publication) => Ok(judge(publication, wanted)),
-        None => Err(missing(name)),
-    }
+    let Some(publication) = membership(client, name).await? else { return Err(missing(name)) };
+    // Only versions that can publish generated columns have this problem.
+    let lacks_generated = |table: &Table| matches!(table.identity, Identity::Missing(IdentityProblem::Generated(_)));
+    let parts = match wanted.iter().any(lacks_generated) {
+        true => parts(client, name).await?,
+        false => HashMap::new(),
+    };
+    let has_identity = |table: &Table| {
+        table.has_usable_identity() || parts.get(&table.oid).is_some_and(|part| table.is_usable_with(&part.columns))
+    };
+    Ok(judge(publication, wanted, has_identity))
 }
 
 /// The publication that the user named is not there.
@@ -51,7 +59,7 @@ pub(super) fn missing(name: &str) -> Error {
     ))
 }
 
-fn judge(publication: Publication, wanted: &[Table]) -> UserPublication {
+fn judge(publication: Publication, wanted: &[Table], has_identity: impl Fn(&Table) -> bool) -> UserPublication {
     // Leaves that are listed without their root do not count: their changes appear under their own names.
     let (covered, uncovered): (Vec<&Table>, Vec<&Table>) = wanted.iter().partition(|table| publication.covers(table.oid));
     let listed = |table: &Table| publication.tables.get(&table.oid);
@@ -86,7 +94,7 @@ fn judge(publication: Publication, wanted: &[Table]) -> UserPublication {
     if publication.operations.update || publication.operations.delete {
         warn_of(
             "makes UPDATE and DELETE fail on tables without a replica identity",
-            names(&covered, &|table| table.identity != Identity::Usable),
+            names(&covered, &|table| !has_identity(table)),
         );
     }
     if publication.operations != Operations::ALL {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::{Client, Row};
 use waltap_error::Result;
 
 use super::inspect::missing;
@@ -24,24 +25,37 @@ pub async fn published(sql: &Sql, name: &str, mut tables: Vec<Table>) -> Result<
     if sql.version().number() < FILTERS_VERSION {
         return Ok(tables);
     }
-    let doing = || format!("asking which columns and rows the publication {name} publishes");
-    let rows = sql.query(PUBLISHED, &[&name]).await.map_err(|error| refused(doing(), error))?;
-    let mut parts: HashMap<u32, (Vec<String>, Option<String>)> = HashMap::new();
-    for row in &rows {
-        let part = || Ok((row.try_get("oid")?, (row.try_get("columns")?, row.try_get("rowfilter")?)));
-        let (oid, part) = part().map_err(|error| refused(doing(), error))?;
-        parts.insert(oid, part);
-    }
+    let mut parts = parts(sql, name).await?;
     for table in &mut tables {
-        if let Some((columns, row_filter)) = parts.remove(&table.oid) {
+        if let Some(Part { columns, row_filter }) = parts.remove(&table.oid) {
             table.columns.retain(|column| columns.contains(&column.name));
             // Before, a column list could name a generated column in vain.
-            let publishes_generated = sql.version().number() >= GENERATED_VERSION;
-            table.columns.iter_mut().for_each(|column| column.published |= publishes_generated);
+            if sql.version().number() >= GENERATED_VERSION {
+                table.publish_generated();
+            }
             table.row_filter = row_filter;
         }
     }
     Ok(tables)
+}
+
+/// What a publication publishes of a table.
+pub(super) struct Part {
+    /// The names of the columns.
+    pub(super) columns: Vec<String>,
+    /// Which rows, as an SQL condition; `None` for all.
+    row_filter: Option<String>,
+}
+
+/// What a publication publishes of each table, by OID. For versions with column lists and row filters.
+pub(super) async fn parts(client: &Client, name: &str) -> Result<HashMap<u32, Part>> {
+    let doing = || format!("asking which columns and rows the publication {name} publishes");
+    let rows = client.query(PUBLISHED, &[&name]).await.map_err(|error| refused(doing(), error))?;
+    let read = |row: &Row| {
+        let part = Part { columns: row.try_get("columns")?, row_filter: row.try_get("rowfilter")? };
+        Ok((row.try_get("oid")?, part))
+    };
+    rows.iter().map(read).collect::<Result<_, tokio_postgres::Error>>().map_err(|error| refused(doing(), error))
 }
 
 const PUBLISHED: &str = "
