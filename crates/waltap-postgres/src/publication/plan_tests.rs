@@ -14,7 +14,12 @@ fn names() -> PublicationNames {
 }
 
 fn bare(name: &str) -> Table {
-    Table { identity: Identity::Missing(IdentityProblem::NoPrimaryKey(None)), index_key: Vec::new(), key: Vec::new(), ..table(name) }
+    Table {
+        identity: Identity::Missing(IdentityProblem::NoPrimaryKey(None)),
+        index_key: Vec::new(),
+        key: Vec::new(),
+        ..table(name)
+    }
 }
 
 fn publication(name: &str, operations: Operations, tables: &[&Table]) -> Publication {
