@@ -132,9 +132,12 @@ fn a_publication_of_generated_columns_holds_them_in_snapshot_and_stream() -> Res
             "CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, never int GENERATED ALWAYS AS (id) VIRTUAL);
              CREATE TABLE listed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, secret int);
              CREATE TABLE keyed (a int, g int GENERATED ALWAYS AS (a * 2) STORED, v text, PRIMARY KEY (g, a));
+             CREATE TABLE whole (LIKE keyed INCLUDING ALL);
+             ALTER TABLE whole REPLICA IDENTITY FULL;
              CREATE TABLE kit_marker (id serial PRIMARY KEY);
              INSERT INTO computed VALUES (1); INSERT INTO listed VALUES (1, DEFAULT, 9); INSERT INTO keyed VALUES (1, DEFAULT, 'x');
-             CREATE PUBLICATION stored FOR TABLE computed, keyed, kit_marker WITH (publish_generated_columns = stored);
+             INSERT INTO whole VALUES (1, DEFAULT, 'x');
+             CREATE PUBLICATION stored FOR TABLE computed, keyed, whole, kit_marker WITH (publish_generated_columns = stored);
              CREATE PUBLICATION listed FOR TABLE listed (id, twice), kit_marker",
         )
         .await?;
@@ -153,12 +156,15 @@ fn a_publication_of_generated_columns_holds_them_in_snapshot_and_stream() -> Res
                 ],
             )?;
             if publication == "stored" {
-                shop.run("UPDATE keyed SET v = 'y'; DELETE FROM keyed").await?;
+                shop.run("UPDATE keyed SET v = 'y'; DELETE FROM keyed; UPDATE whole SET v = 'y'; DELETE FROM whole").await?;
                 watched.reached(&shop).await?;
                 let output = watched.waltap.stdout();
-                let of_keyed: Vec<&str> = output.lines().filter(|line| line.contains(".public.keyed\"")).collect();
-                let has_key = |line: &&str| line.contains(r#""key":{"g":2,"a":1}"#);
-                ensure!(of_keyed.len() >= 3 && of_keyed.iter().all(has_key), "{}", of_keyed.join("\n"));
+                for table in ["keyed", "whole"] {
+                    let topic = format!(".public.{table}\"");
+                    let events: Vec<&str> = output.lines().filter(|line| line.contains(&topic)).collect();
+                    let has_key = |line: &&str| line.contains(r#""key":{"g":2,"a":1}"#);
+                    ensure!(events.len() >= 3 && events.iter().all(has_key), "{}", events.join("\n"));
+                }
                 // computed has a column that no publication can hold, but not in its key.
                 ensure!(!watched.waltap.log().contains("makes UPDATE and DELETE fail"), "{}", watched.waltap.log());
             }
