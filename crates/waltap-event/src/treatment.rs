@@ -5,6 +5,8 @@ use std::fmt;
 use ring::hmac;
 use waltap_pgoutput::Value;
 
+use crate::json::hexadecimal;
+
 /// What becomes of a column's values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Treatment {
@@ -58,10 +60,9 @@ impl Salt {
 
     /// HMAC-SHA-256 (RFC 2104) with the salt as its key, in hexadecimal.
     fn digest<'a>(&self, text: &[u8], digest: &'a mut Digest) -> &'a [u8] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let tag = hmac::sign(&self.0, text);
         for (digits, byte) in digest.0.chunks_exact_mut(2).zip(tag.as_ref()) {
-            digits.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            digits.copy_from_slice(&hexadecimal::digits(*byte));
         }
         &digest.0
     }

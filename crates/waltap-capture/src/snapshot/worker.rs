@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
 use waltap_error::{Code, Error, Result};
-use waltap_event::{Encoder, Stamp, TableShape};
+use waltap_event::{Encoder, Outbox, Stamp, TableShape};
 use waltap_pgoutput::PgTime;
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
@@ -92,7 +92,9 @@ impl Worker {
             let before = sender.rows;
             sender.now = PgTime::from(SystemTime::now());
             for line in batch.iter().flat_map(|piece| lines(piece)) {
-                sender.name_topic(line).await?;
+                if let Route::Outbox(outbox) = &*job.route {
+                    sender.name_topic(outbox, line).await?;
+                }
                 sender.send(line)?;
                 if !sender.staged.is_empty() {
                     sender.staged.hand_over(&self.sink).await?;
@@ -118,6 +120,9 @@ struct Sender<'a> {
     staged: Staged,
     /// Where the row goes, of an outbox.
     outbox_topic: Topic,
+    /// The name that the row gave, and the one that `outbox_topic` stands for.
+    named: String,
+    named_before: String,
     /// Asked once a batch.
     now: PgTime,
     rows: u64,
@@ -140,6 +145,8 @@ impl<'a> Sender<'a> {
             parser,
             staged: Staged::default(),
             outbox_topic: Topic { name: String::new(), partitions: 0 },
+            named: String::new(),
+            named_before: String::new(),
             now: PgTime::from(SystemTime::now()),
             rows: 0,
             records: 0,
@@ -149,12 +156,13 @@ impl<'a> Sender<'a> {
     }
 
     /// Looks up the topic that a row of an outbox names. Waits when it is a new one.
-    async fn name_topic(&mut self, line: &[u8]) -> Result<()> {
-        let Route::Outbox(outbox) = &*self.job.route else { return Ok(()) };
+    async fn name_topic(&mut self, outbox: &Outbox, line: &[u8]) -> Result<()> {
         let row = self.parser.parse(line).map_err(|error| unreadable(self.job, error))?;
-        let mut name = String::new();
-        outbox.write_topic(row.iter(), &mut name);
-        self.outbox_topic = self.worker.context.outbox_topic(&name).await?;
+        outbox.write_topic(row.iter(), &mut self.named);
+        if self.named != self.named_before {
+            self.outbox_topic = self.worker.context.outbox_topic(&self.named).await?;
+            self.named_before.clone_from(&self.named);
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use waltap_postgres::catalog::Table;
 
 use crate::selection::ColumnSelection;
 
-/// What each table was when it was last announced, by OID, for as long as the tap lives.
+/// What each table that hides columns was when it was last announced, by OID, for as long as the tap lives.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Covered(Arc<Mutex<HashMap<u32, Arc<TableShape>>>>);
 
@@ -22,7 +22,11 @@ impl Covered {
         if let Some(before) = tables.get(&oid) {
             compare(before, now)?;
         }
-        tables.insert(oid, Arc::clone(now));
+        // Of a table that hides nothing, nothing can come out.
+        match now.columns.iter().any(|column| column.treatment != Treatment::Keep) {
+            true => tables.insert(oid, Arc::clone(now)),
+            false => tables.remove(&oid),
+        };
         Ok(())
     }
 }
@@ -39,7 +43,7 @@ pub(crate) fn compare_with_catalog(table: &Table, columns: &ColumnSelection, the
     let now = TableShape {
         schema: table.schema.clone(),
         table: table.name.clone(),
-        columns: table.columns.iter().map(column).collect(),
+        columns: table.published_columns().map(column).collect(),
         ..then.clone()
     };
     compare(&now, then)

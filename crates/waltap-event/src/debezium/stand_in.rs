@@ -7,8 +7,8 @@ use super::decimal::Decimal;
 use super::geometry::{self, Shape};
 use super::jackson::{write_escaped, write_string};
 use super::options::{BinaryHandling, DecimalHandling, HstoreHandling, IntervalHandling, Options};
-use super::value;
 use crate::json::base64::{self, Alphabet};
+use crate::json::hexadecimal;
 use crate::json::number::write_i64;
 use crate::{BaseType, ExtensionType};
 
@@ -84,7 +84,7 @@ fn write_uuid(name: &[u8], out: &mut Vec<u8>) {
         if matches!(place, 4 | 6 | 8 | 10) {
             out.push(b'-');
         }
-        out.extend_from_slice(&value::hex_digits(*byte));
+        out.extend_from_slice(&hexadecimal::digits(*byte));
     }
     out.push(b'"');
 }

@@ -6,7 +6,7 @@ use super::jackson::{write_f32_text, write_f64_text, write_string};
 use super::options::{BinaryHandling, DecimalHandling, HstoreHandling, IntervalHandling};
 use super::{conversion::MONEY_SCALE, geometry, java_map, temporal};
 use crate::json::base64::{self, Alphabet};
-use crate::json::number;
+use crate::json::{hexadecimal, number};
 use crate::native::NotUtf8;
 use crate::record::shrink;
 use crate::text::array::{self, Token};
@@ -232,14 +232,8 @@ fn write_piece(handling: BinaryHandling, piece: &[u8], out: &mut Vec<u8>) {
         BinaryHandling::Base64UrlSafe => base64::write_piece_in(Alphabet::UrlSafe, piece, out),
         BinaryHandling::Hex => {
             let mut digits = [[0; 2]; base64::PIECE];
-            digits.iter_mut().zip(piece).for_each(|(digits, byte)| *digits = hex_digits(*byte));
+            digits.iter_mut().zip(piece).for_each(|(digits, byte)| *digits = hexadecimal::digits(*byte));
             out.extend_from_slice(digits.get(..piece.len()).unwrap_or_default().as_flattened());
         }
     }
-}
-
-/// A byte's two digits.
-pub(super) fn hex_digits(byte: u8) -> [u8; 2] {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    [digit(byte >> 4), digit(byte & 15)]
 }

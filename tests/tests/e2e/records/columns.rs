@@ -83,6 +83,38 @@ fn a_renamed_column_does_not_escape_its_mask() -> Result {
 }
 
 #[test]
+fn changes_from_before_a_rename_do_not_escape_the_mask_either() -> Result {
+    run("records_columns_renamed_away", async |kit| {
+        let postgres = kit.postgres().await?;
+        let kafka = kit.kafka().await?;
+        let shop = postgres.create_database("shop").await?;
+        shop.run("CREATE TABLE customers (id int PRIMARY KEY, email text)").await?;
+        let with = |masks: &[&'static str]| [&["--database", "shop"], masks].concat();
+        let mut waltap = kit.capture(&postgres, &kafka, &with(&["--mask-columns", "public.customers=email:constant:hidden"]))?;
+        waltap.wait_streaming().await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        shop.run("INSERT INTO customers VALUES (1, 'ann@example.com')").await?;
+        shop.run("ALTER TABLE customers RENAME email TO mail; INSERT INTO customers VALUES (2, 'bob@example.com')").await?;
+
+        let new_name = ["--mask-columns", "public.customers=mail:constant:hidden"];
+        let mut waltap = kit.capture(&postgres, &kafka, &with(&new_name))?;
+        ensure!(waltap.wait_exit(DEADLINE).await? == 1, "waltap went on");
+        ensure!(waltap.log().contains("WT0035"), "{}", waltap.log());
+        // What the remedy says.
+        let both_names = ["--mask-columns", "public.customers=mail:constant:hidden,emai[l]:constant:hidden"];
+        let mut waltap = kit.capture(&postgres, &kafka, &with(&both_names))?;
+        waltap.wait_streaming().await?;
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        let records = kafka.topics().read("shop.public.customers").await?;
+        let values: Vec<String> = records.into_iter().filter_map(|record| record.value).collect();
+        ensure!(values.len() == 2 && values.iter().all(|value| value.contains("hidden")), "{values:?}");
+        ensure!(!values.iter().any(|value| value.contains("example.com")), "the mask was escaped: {values:?}");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_choice_of_columns_that_cannot_be_is_refused_at_the_start() -> Result {
     run("records_columns_refused", async |kit| {
         let postgres = kit.postgres().await?;
