@@ -34,6 +34,13 @@ pub const CLIENT_ID_DEFAULT: &str = "waltap";
 /// How often librdkafka says which brokers it is connected to.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long Kafka lets a transaction be open before it rolls it back. A table of a snapshot goes in one where it can, so this is long; a waltap
+/// that is killed and does not come back keeps readers of its topics waiting that long at most.
+const TRANSACTION_TIMEOUT_MS: u64 = 300_000;
+
+/// How long a broker may take to answer: librdkafka's own default.
+const SOCKET_TIMEOUT_MS: u64 = 60_000;
+
 /// librdkafka's bound on queued records, which ours on bytes reaches first for records of any real size.
 const QUEUE_RECORDS_MAX: usize = 10_000_000;
 
@@ -179,6 +186,30 @@ impl Options {
     pub(crate) fn with_property(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same for a producer of transactions under this id.
+    #[must_use]
+    pub(crate) fn transactional(mut self, id: &str) -> Self {
+        // A record that is not delivered fails its transaction, and everything in it is sent again: there is no gap to guard against, and
+        // librdkafka takes the time of the transaction for that of its records.
+        self.properties.remove("enable.gapless.guarantee");
+        self.properties.remove("delivery.timeout.ms");
+        let timeout = self.properties.entry("transaction.timeout.ms".to_owned()).or_insert(TRANSACTION_TIMEOUT_MS.to_string());
+        let timeout = timeout.parse().unwrap_or(TRANSACTION_TIMEOUT_MS);
+        // librdkafka would wait as long for a broker that has fallen silent as for the transaction.
+        let socket = self.properties.entry("socket.timeout.ms".to_owned()).or_insert(SOCKET_TIMEOUT_MS.min(timeout).to_string());
+        if socket.parse().is_ok_and(|socket: u64| socket > timeout) {
+            *socket = timeout.to_string();
+        }
+        self.properties.insert("transactional.id".to_owned(), id.to_owned());
+        self
+    }
+
+    /// How long Kafka lets a transaction be open.
+    pub fn transaction_timeout(&self) -> Duration {
+        let millis = self.properties.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
+        Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
     }
 
     /// The principal that Kafka's access rules are written for, as far as we know it.

@@ -6,6 +6,7 @@
 
 mod collector;
 mod poll;
+mod transactions;
 
 use std::fmt;
 use std::sync::Arc;

@@ -22,6 +22,9 @@ pub const PROGRESS_TOPIC_DEFAULT: &str = "__waltap_progress";
 /// Progress is read from the one partition that it is written to.
 const PARTITION: i32 = 0;
 
+/// How long to wait before looking again whether a transaction has ended.
+const TRANSACTION_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long one look for records takes at most before the time is checked.
 const ROUND: Duration = Duration::from_millis(100);
 
@@ -188,9 +191,31 @@ impl Writer {
     }
 }
 
+/// Where the records lie, once every transaction that is open now has ended. Before that, what is committed behind an open one is not seen: a
+/// tap would start from an older place than the one it had reached, and send again what it had sent.
+fn settled_bounds(options: &Options, name: &str, reader: &Reader, deadline: Instant) -> Result<Bounds> {
+    let end = Reader::open_uncommitted(options, name)?.bounds(PARTITION, deadline)?.end;
+    let mut told = false;
+    loop {
+        let bounds = reader.bounds(PARTITION, deadline)?;
+        if bounds.end >= end {
+            return Ok(bounds);
+        }
+        if left(deadline).is_zero() {
+            let message = format!("a transaction in the topic {name} has been open all the time: Kafka ends it after its timeout");
+            return Err(Error::transient(Code::PROGRESS, message));
+        }
+        if !told {
+            tracing::info!(topic = name, "waiting for the end of a transaction that another producer has open");
+            told = true;
+        }
+        std::thread::sleep(TRANSACTION_PAUSE.min(left(deadline)));
+    }
+}
+
 fn load(options: &Options, name: &str, prefix: &[u8], deadline: Instant) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let reader = Reader::open(options, name)?;
-    let Bounds { oldest, end } = reader.bounds(PARTITION, deadline)?;
+    let Bounds { oldest, end } = settled_bounds(options, name, &reader, deadline)?;
     let mut values = BTreeMap::new();
     // One past the last record seen.
     let mut next = oldest;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -40,8 +40,20 @@ pub(crate) struct Bounds {
 }
 
 impl Reader {
+    /// A reader that sees what is committed, up to the oldest transaction that is open.
     pub(crate) fn open(options: &Options, topic: &str) -> Result<Self> {
-        let consumer = BaseConsumer::from_config_and_context(&options.consumer_config(), Listener::default())
+        Self::with_config(options, topic, &options.consumer_config())
+    }
+
+    /// A reader that sees everything, whatever becomes of the transaction that wrote it.
+    pub(crate) fn open_uncommitted(options: &Options, topic: &str) -> Result<Self> {
+        let mut config = options.consumer_config();
+        config.set("isolation.level", "read_uncommitted");
+        Self::with_config(options, topic, &config)
+    }
+
+    fn with_config(options: &Options, topic: &str, config: &ClientConfig) -> Result<Self> {
+        let consumer = BaseConsumer::from_config_and_context(config, Listener::default())
             .map_err(|error| options::property_error(&error))?;
         Ok(Reader {
             consumer,
