@@ -94,4 +94,25 @@ pub struct KafkaSinkOptions {
     pub partitions: i32,
     /// Replicas of a topic that waltap makes; -1 is the broker's own default.
     pub replication_factor: i32,
+    /// What a reader may rely on.
+    pub delivery: Delivery,
+}
+
+/// What a reader of the topics may rely on, through any number of crashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Every change is there; one that comes again carries the same position.
+    #[default]
+    AtLeastOnce,
+    /// Every change is there once, for readers with `isolation.level=read_committed`.
+    ExactlyOnce(TransactionBounds),
+}
+
+/// How large a Kafka transaction may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionBounds {
+    /// It is committed at the end of a PostgreSQL transaction when its first event is older than this.
+    pub latency_max: Duration,
+    /// With so many bytes it is committed amid a PostgreSQL transaction too.
+    pub bytes_max: u64,
 }

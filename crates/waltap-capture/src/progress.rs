@@ -13,6 +13,9 @@ use waltap_kafka::ProgressTopic;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::{Leaf, Table};
 
+use crate::position::Position;
+use crate::sink::{Account, NotTaken, Record, Sink};
+
 /// What is known of a tap's slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SlotRecord {
@@ -25,6 +28,13 @@ pub(crate) struct SlotRecord {
     /// Written before the server is told, so a slot that is further was moved by somebody else.
     #[serde(with = "optional_lsn")]
     pub(crate) acknowledged: Option<Lsn>,
+    /// How far the events are in Kafka: what the slot sends again before it is not sent on. Known after exactly-once delivery, which writes
+    /// it in the Kafka transaction of these events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) position: Option<Position>,
+    /// The timeline in which `position` stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeline: Option<u32>,
 }
 
 /// How far a table's snapshot is.
@@ -105,6 +115,33 @@ impl Store {
 
     pub(crate) async fn write_slot(&self, record: &SlotRecord) -> Result<()> {
         self.write(vec![(self.slot_key(), Some(json(record)?))]).await
+    }
+
+    /// Sends a slot record with the events of the open Kafka transaction, to be committed with them.
+    pub(crate) async fn send_slot(&self, sink: &Sink, record: &SlotRecord) -> Result<()> {
+        self.send(sink, &[(self.slot_key(), json(record)?)]).await
+    }
+
+    async fn send(&self, sink: &Sink, entries: &[(String, Vec<u8>)]) -> Result<()> {
+        let Some(topic) = &self.topic else { return Ok(()) };
+        for (key, value) in entries {
+            let record = Record {
+                topic: topic.name(),
+                partition: Some(ProgressTopic::PARTITION),
+                key: Some(key.as_bytes()),
+                value: Some(value),
+                headers: &[],
+                is_plain: false,
+                account: Account::Progress,
+            };
+            while let Err(not_taken) = sink.offer(record) {
+                match not_taken {
+                    NotTaken::Full => sink.space().await?,
+                    NotTaken::Refused(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn slot_key(&self) -> String {
@@ -234,6 +271,18 @@ impl Progress {
         Ok(())
     }
 
+    /// Records tables, in the Kafka transaction of their rows: commits it.
+    pub(crate) async fn commit_tables(&mut self, sink: &Sink, records: Vec<(u32, TableRecord)>) -> Result<()> {
+        let mut entries = Vec::with_capacity(records.len());
+        for (oid, record) in &records {
+            entries.push((self.store.table_key(*oid), json(record)?));
+        }
+        self.store.send(sink, &entries).await?;
+        sink.commit().await?;
+        self.tables.extend(records);
+        Ok(())
+    }
+
     /// Forgets that tables were begun, of which nothing was sent.
     pub(crate) async fn unset_tables(&mut self, oids: &[u32]) -> Result<()> {
         self.store.write(oids.iter().map(|oid| (self.store.table_key(*oid), None)).collect()).await?;
@@ -261,15 +310,15 @@ impl Progress {
 }
 
 /// LSNs in records are written as PostgreSQL writes them, so that a person can read the topic.
-mod lsn {
+pub(crate) mod lsn {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use waltap_pgoutput::Lsn;
 
-    pub(super) fn serialize<S: Serializer>(lsn: &Lsn, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(lsn: &Lsn, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(lsn)
     }
 
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Lsn, D::Error> {
+    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Lsn, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
@@ -296,10 +345,15 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let slot = SlotRecord { system_id: "7".to_owned(), slot: "s".to_owned(), acknowledged: Some(Lsn(0x1_0000_0010)) };
+        let slot = SlotRecord { system_id: "7".to_owned(), slot: "s".to_owned(), acknowledged: Some(Lsn(0x1_0000_0010)), position: None, timeline: None };
         let text = json(&slot).unwrap();
         assert_eq!(std::str::from_utf8(&text).unwrap(), r#"{"system_id":"7","slot":"s","acknowledged":"1/10"}"#);
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), slot);
+        let split = Position { commit_lsn: Lsn(0x20), ordinal: Some(3) };
+        let placed = SlotRecord { position: Some(split), ..slot.clone() };
+        let text = json(&placed).unwrap();
+        assert!(std::str::from_utf8(&text).unwrap().ends_with(r#","position":{"commit_lsn":"0/20","ordinal":3}}"#));
+        assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), placed);
         let creating = SlotRecord { acknowledged: None, ..slot };
         assert_eq!(parse::<SlotRecord>("k", &json(&creating).unwrap()).unwrap(), creating);
         assert_eq!(parse::<SlotRecord>("k", b"{}").unwrap_err().code(), Code::PROGRESS);

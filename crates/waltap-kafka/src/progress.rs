@@ -19,8 +19,7 @@ use confirmations::{Confirmations, Waiting};
 /// The topic that progress is kept in, unless the user says otherwise.
 pub const PROGRESS_TOPIC_DEFAULT: &str = "__waltap_progress";
 
-/// Progress is read from the one partition that it is written to.
-const PARTITION: i32 = 0;
+const PARTITION: i32 = ProgressTopic::PARTITION;
 
 /// How long to wait before looking again whether a transaction has ended.
 const TRANSACTION_PAUSE: Duration = Duration::from_millis(50);
@@ -46,6 +45,9 @@ struct Writer {
 }
 
 impl ProgressTopic {
+    /// The one partition that it has.
+    pub const PARTITION: i32 = 0;
+
     /// Makes the topic when it is missing, and refuses it when it is not compacted, or has several partitions.
     ///
     /// `replication_factor` is that of a topic made now; -1 for the brokers' default. `timeout` is for each call, this one included.

@@ -148,6 +148,15 @@ impl Ledger {
         self.durable
     }
 
+    /// How far the slot may advance once everything that was handed over is confirmed: a promise, and no [`Durable`].
+    pub fn prospect(&self) -> Lsn {
+        let ends = self.groups.iter().map_while(|group| match group.state {
+            State::Ends(end) => Some(end),
+            State::Open => None,
+        });
+        ends.fold(self.durable.0, Lsn::max)
+    }
+
     /// How many events are handed over and not confirmed.
     pub fn in_flight(&self) -> u64 {
         self.in_flight

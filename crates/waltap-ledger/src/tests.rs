@@ -129,6 +129,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// What the model knows of a group: everything, for ever.
+#[derive(Clone, Copy)]
 struct Known {
     id: GroupId,
     unconfirmed: u64,
@@ -190,6 +191,8 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(ledger.durable().lsn(), expected(start, &groups, &keepalives));
+            let confirmed: Vec<Known> = groups.iter().map(|group| Known { unconfirmed: 0, ..*group }).collect();
+            prop_assert_eq!(ledger.prospect(), expected(start, &confirmed, &keepalives));
             prop_assert_eq!(ledger.in_flight(), groups.iter().map(|group| group.unconfirmed).sum::<u64>());
         }
     }

@@ -4,6 +4,8 @@ mod outgoing;
 mod output;
 mod reports;
 
+use std::time::Duration;
+
 use waltap_error::{Error, Result};
 use waltap_event::Header;
 use waltap_kafka::{Producer, SendError};
@@ -44,6 +46,8 @@ pub(crate) enum NotTaken {
 /// The sink of one tap. May be used from several tasks at once; records of one task keep their order.
 pub(crate) enum Sink {
     Kafka(Producer),
+    /// With Kafka transactions: what is offered is seen when it is committed.
+    Transactional(Producer),
     Output(OutputSink),
 }
 
@@ -51,7 +55,7 @@ impl Sink {
     /// Offers a record. Never blocks.
     pub(crate) fn offer(&self, record: Record<'_>) -> Result<(), NotTaken> {
         match self {
-            Sink::Kafka(producer) => {
+            Sink::Kafka(producer) | Sink::Transactional(producer) => {
                 let Record { topic, partition, key, value, headers, account, .. } = record;
                 let opaque = account.to_opaque();
                 let sent = match headers {
@@ -73,7 +77,7 @@ impl Sink {
     /// Waits until there is room again.
     pub(crate) async fn space(&self) -> Result<()> {
         match self {
-            Sink::Kafka(producer) => {
+            Sink::Kafka(producer) | Sink::Transactional(producer) => {
                 producer.space().await;
                 Ok(())
             }
@@ -85,21 +89,42 @@ impl Sink {
     pub(crate) async fn flush(&self) -> Result<()> {
         match self {
             // librdkafka's linger does it.
-            Sink::Kafka(_) => Ok(()),
+            Sink::Kafka(_) | Sink::Transactional(_) => Ok(()),
             Sink::Output(output) => output.flush().await,
+        }
+    }
+
+    /// Whether nothing is seen before [`Sink::commit`].
+    pub(crate) fn is_transactional(&self) -> bool {
+        matches!(self, Sink::Transactional(_))
+    }
+
+    /// Commits the Kafka transaction, if the sink has them: all that was taken is seen now, and reported. Nothing may be offered meanwhile.
+    pub(crate) async fn commit(&self) -> Result<()> {
+        match self {
+            Sink::Transactional(producer) => producer.commit().await,
+            Sink::Kafka(_) | Sink::Output(_) => Ok(()),
+        }
+    }
+
+    /// Rolls the Kafka transaction back, if the sink has them. It takes nothing more.
+    pub(crate) async fn abort(&self, patience: Duration) -> Result<()> {
+        match self {
+            Sink::Transactional(producer) => producer.abort(patience).await,
+            Sink::Kafka(_) | Sink::Output(_) => Ok(()),
         }
     }
 
     pub(crate) fn in_flight_bytes(&self) -> u64 {
         match self {
-            Sink::Kafka(producer) => producer.in_flight().bytes,
+            Sink::Kafka(producer) | Sink::Transactional(producer) => producer.in_flight().bytes,
             Sink::Output(_) => 0,
         }
     }
 
     /// What the sink waits for, in words, when nothing gets through.
     pub(crate) fn waiting_for(&self) -> Option<String> {
-        let Sink::Kafka(producer) = self else { return None };
+        let (Sink::Kafka(producer) | Sink::Transactional(producer)) = self else { return None };
         let brokers = producer.brokers();
         let state = brokers.borrow();
         let since = state.waiting_since()?.elapsed().as_secs();

@@ -77,13 +77,14 @@ pub(crate) struct Outgoing<'a> {
     account: Account,
     staged: &'a mut Staged,
     is_plain: bool,
+    is_silent: bool,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
 }
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn new(sink: &'a Sink, topic: &'a Topic, account: Account, staged: &'a mut Staged) -> Self {
-        Outgoing { sink, topic, account, staged, is_plain: false, records: 0, bytes: 0 }
+        Outgoing { sink, topic, account, staged, is_plain: false, is_silent: false, records: 0, bytes: 0 }
     }
 
     /// For records whose keys and values need not be JSON.
@@ -92,7 +93,16 @@ impl<'a> Outgoing<'a> {
         self
     }
 
+    /// For an event that is in Kafka already: it is written, so that what is counted over a transaction goes on, and not sent.
+    pub(crate) fn silent(mut self, is_silent: bool) -> Self {
+        self.is_silent = is_silent;
+        self
+    }
+
     fn take(&mut self, partition: Option<i32>, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         self.records += 1;
         self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
         let record =

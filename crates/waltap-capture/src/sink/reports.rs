@@ -16,6 +16,8 @@ pub(crate) enum Account {
     Stream(GroupId),
     /// A table of the snapshot that is being read.
     Snapshot(u32),
+    /// Progress, in the Kafka transaction that it is about: nobody counts it.
+    Progress,
 }
 
 impl Account {
@@ -26,6 +28,8 @@ impl Account {
         match self {
             Account::Stream(group) => group.to_u64(),
             Account::Snapshot(table) => Self::SNAPSHOT_BIT | u64::from(table),
+            // As a table that is never opened.
+            Account::Progress => u64::MAX,
         }
     }
 }

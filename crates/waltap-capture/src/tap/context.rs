@@ -14,12 +14,15 @@ use super::Covered;
 use crate::board::Board;
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, outbox_topic_name};
-use crate::options::{KafkaSinkOptions, Options};
+use crate::options::{Delivery, KafkaSinkOptions, Options, TransactionBounds};
 use crate::progress::Store;
 use crate::sink::{Output, Reports, Sink, Topic};
 
 /// How long Kafka may take to answer about topics. Longer than a leader's election.
 const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long Kafka may take to let a producer of transactions in. The first one of a cluster waits for the log of all transactions to be made.
+const TRANSACTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the taps of a capture share.
 #[derive(Debug)]
@@ -82,11 +85,38 @@ impl Context {
         Store::new(topic, &self.options().name, &self.database)
     }
 
-    /// A new sink, with nothing in flight.
-    pub(crate) fn open_sink(&self, reports: Reports) -> Result<Sink> {
+    /// A new sink, with nothing in flight. With Kafka transactions it ends those that an earlier one of this tap left open.
+    pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
         match &self.shared.destination {
-            Destination::Kafka(kafka) => Ok(Sink::Kafka(Producer::start(&kafka.options.client, reports)?)),
+            Destination::Kafka(kafka) => match kafka.options.delivery {
+                Delivery::AtLeastOnce => Ok(Sink::Kafka(Producer::start(&kafka.options.client, reports)?)),
+                Delivery::ExactlyOnce(_) => Ok(Sink::Transactional(self.join_transactions(kafka, reports).await?)),
+            },
             Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
+        }
+    }
+
+    /// Ends the Kafka transactions that a tap of exactly-once delivery may have left open, where this one has none.
+    pub(crate) async fn fence(&self) -> Result<()> {
+        match &self.shared.destination {
+            Destination::Kafka(kafka) => self.join_transactions(kafka, Reports::default()).await.map(drop),
+            Destination::Output(_) => Ok(()),
+        }
+    }
+
+    async fn join_transactions(&self, kafka: &KafkaDestination, reports: Reports) -> Result<Producer> {
+        let id = format!("waltap-{}-{}", self.options().name, self.database);
+        Producer::start_transactional(&kafka.options.client, &id, reports, TRANSACTIONS_TIMEOUT).await
+    }
+
+    /// The bounds of Kafka transactions, where there are any.
+    pub(crate) fn transactions(&self) -> Option<TransactionBounds> {
+        match &self.shared.destination {
+            Destination::Kafka(KafkaDestination {
+                options: KafkaSinkOptions { delivery: Delivery::ExactlyOnce(bounds), .. },
+                ..
+            }) => Some(*bounds),
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@ mod discovery;
 mod export;
 mod leaves;
 mod opening;
+mod pace;
 mod route;
 mod session;
 mod shapes;
@@ -13,6 +14,7 @@ mod side_topics;
 mod stream;
 mod table_version;
 mod tables;
+mod transactions;
 mod types;
 mod uncovered;
 

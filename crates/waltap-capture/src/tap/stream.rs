@@ -13,6 +13,7 @@ use super::Route;
 use super::side_topics::SideTopics;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
+use crate::position::Position;
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
 
 /// A transaction of which the commit has not come yet.
@@ -22,11 +23,23 @@ struct OpenTransaction {
     begin: Begin,
     /// The number of the next change, as the server sends them.
     ordinal: u64,
+    /// How many of its changes, from the first on, are in Kafka already: all of them as `u64::MAX`.
+    repeats: u64,
     /// Whether anything of it was sent.
     has_events: bool,
 }
 
 impl OpenTransaction {
+    /// Whether the next change is in Kafka already.
+    fn is_repeat(&self) -> bool {
+        self.ordinal < self.repeats
+    }
+
+    /// Whether the whole of it is.
+    fn is_known(&self) -> bool {
+        self.repeats == u64::MAX
+    }
+
     /// The stamp of its next change.
     fn stamp(&self, lsn: Lsn, now: PgTime) -> Stamp {
         Stamp {
@@ -88,10 +101,23 @@ pub(crate) struct Stream {
     /// Asked once a batch.
     now: PgTime,
     events: u64,
+    /// Of the records of the stream, those that were not asked for by [`Stream::take_bytes`].
+    bytes: u64,
+    /// What the slot sends again up to here is in Kafka.
+    known: Option<Position>,
+    /// Behind the last transaction or message that was sent, or else `known`.
+    position: Option<Position>,
 }
 
 impl Stream {
-    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn, side_topics: SideTopics) -> Self {
+    /// A stream that the slot sends from `start`. What comes again up to `known` is not sent again.
+    pub(crate) fn new(
+        sink: Arc<Sink>,
+        encoder: Encoder,
+        start: Lsn,
+        side_topics: SideTopics,
+        known: Option<Position>,
+    ) -> Self {
         Stream {
             sink,
             tables: Tables::default(),
@@ -108,6 +134,9 @@ impl Stream {
             server: start,
             now: PgTime::from(SystemTime::now()),
             events: 0,
+            bytes: 0,
+            known,
+            position: known,
         }
     }
 
@@ -164,6 +193,9 @@ impl Stream {
                 encoder.delete(table, stamp, delete.old, out)
             }),
             Message::Truncate(truncate) => {
+                if self.transaction()?.is_repeat() {
+                    return self.skip();
+                }
                 let commit = self.transaction()?.begin.final_lsn;
                 // All tables first, so that nothing is sent twice when one of them is not resolved.
                 for oid in truncate.relation_ids {
@@ -204,6 +236,10 @@ impl Stream {
         write: impl FnOnce(&mut Encoder, &waltap_event::Table, &Stamp, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<Taken> {
         let Some(open) = &mut self.open else { return Err(out_of_place("a change outside of a transaction")) };
+        if open.is_known() {
+            return self.skip();
+        }
+        let is_repeat = open.is_repeat();
         let table: &mut CapturedTable = match self.tables.find(oid)? {
             Found::Captured(table) => table,
             Found::LeftOut => {
@@ -229,12 +265,13 @@ impl Stream {
         };
         let stamp = open.stamp(lsn, self.now);
         open.ordinal += 1;
-        if let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
+        if !is_repeat && let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
             let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
             version.send(&stamp, &mut out)?;
+            self.bytes += out.bytes;
             self.ledger.hand_over(open.group, out.records).map_err(imbalance)?;
         }
-        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged).silent(is_repeat);
         let written = match &table.route {
             Route::Topic(_) => write(&mut self.encoder, &table.prepared, &stamp, &mut out),
             Route::Outbox(outbox) => outbox.send(row.into_iter().flatten(), out.plain()).map_err(waltap_event::Failure::Sink),
@@ -244,9 +281,16 @@ impl Stream {
         table.count(op, records, bytes);
         self.tables.touch(oid);
         self.events += records;
-        open.has_events = true;
+        self.bytes += bytes;
+        open.has_events |= records > 0;
         // Reports are only taken between frames, so noting it after the fact is in time.
         self.ledger.hand_over(open.group, records).map_err(imbalance)?;
+        Ok(Taken::Done)
+    }
+
+    /// Passes over a change that is in Kafka already.
+    fn skip(&mut self) -> Result<Taken> {
+        self.transaction()?.ordinal += 1;
         Ok(Taken::Done)
     }
 
@@ -254,11 +298,12 @@ impl Stream {
         if self.open.is_some() {
             return Err(out_of_place("a transaction inside of another"));
         }
-        let mut open = OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, has_events: false };
+        let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
+        let mut open = OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, repeats, has_events: false };
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
-            self.send_beside(&topic, open.group, |encoder, out| encoder.transaction_begins(&stamp, out))?;
-            open.has_events = true;
+            self.send_beside(&topic, open.group, repeats > 0, |encoder, out| encoder.transaction_begins(&stamp, out))?;
+            open.has_events = repeats == 0;
         }
         self.open = Some(open);
         Ok(Taken::Done)
@@ -271,7 +316,10 @@ impl Stream {
         }
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
-            self.send_beside(&topic, open.group, |encoder, out| encoder.transaction_commits(&stamp, out))?;
+            self.send_beside(&topic, open.group, open.is_known(), |encoder, out| encoder.transaction_commits(&stamp, out))?;
+        }
+        if !open.is_known() {
+            self.position = Some(Position::after_transaction(commit.commit_lsn));
         }
         self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
         self.encoder.transaction_ended(commit.end_lsn);
@@ -283,6 +331,13 @@ impl Stream {
     }
 
     fn logical_message(&mut self, lsn: Lsn, message: LogicalMessage<'_>) -> Result<Taken> {
+        let is_repeat = match (&self.open, message.transactional) {
+            (Some(open), true) => open.is_repeat(),
+            _ => self.known.is_some_and(|known| known.has_message(message.lsn)),
+        };
+        if is_repeat {
+            return if message.transactional { self.skip() } else { Ok(Taken::Done) };
+        }
         let Some(topic) = self.message_topic.clone() else { return Ok(Taken::NoMessageTopic) };
         let now = self.now;
         let (account, stamp) = match (&mut self.open, message.transactional) {
@@ -300,8 +355,9 @@ impl Stream {
                 (self.ledger.open(), stamp)
             }
         };
-        self.send_beside(&topic, account, |encoder, out| encoder.message(&stamp, &message, out))?;
+        self.send_beside(&topic, account, false, |encoder, out| encoder.message(&stamp, &message, out))?;
         if !message.transactional {
+            self.position = Some(Position::after_message(message.lsn));
             self.ledger.close(account, message.lsn).map_err(imbalance)?;
         }
         Ok(Taken::Done)
@@ -312,7 +368,7 @@ impl Stream {
         let Some(topic) = self.side_topics.heartbeats.clone() else { return Ok(()) };
         let now = PgTime::from(SystemTime::now());
         let account = self.ledger.open();
-        self.send_beside(&topic, account, |encoder, out| encoder.heartbeat(now, out))?;
+        self.send_beside(&topic, account, false, |encoder, out| encoder.heartbeat(now, out))?;
         self.ledger.close(account, Lsn::ZERO).map_err(imbalance)
     }
 
@@ -322,11 +378,13 @@ impl Stream {
         &mut self,
         topic: &Topic,
         account: GroupId,
+        is_repeat: bool,
         write: impl FnOnce(&mut Encoder, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<()> {
-        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged);
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged).silent(is_repeat);
         let written = write(&mut self.encoder, &mut out);
         let records = out.records;
+        self.bytes += out.bytes;
         written.map_err(|error| match error {
             waltap_event::Failure::Sink(error) => error,
             waltap_event::Failure::Event(error) => {
@@ -362,6 +420,31 @@ impl Stream {
             self.unconfirmed.pop_front();
         }
         Ok(durable)
+    }
+
+    /// Behind the last change that was taken; what is in Kafka already counts. `None` before the first one.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match &self.open {
+            Some(open) if open.ordinal > 0 && !open.is_repeat() => {
+                Some(Position { commit_lsn: open.begin.final_lsn, ordinal: Some(open.ordinal) })
+            }
+            _ => self.position,
+        }
+    }
+
+    /// Whether a Kafka transaction may end here: not right behind the beginning of a transaction, for which there is no place.
+    pub(crate) fn may_split(&self) -> bool {
+        self.open.is_none_or(|open| open.ordinal > 0)
+    }
+
+    /// How far the slot may advance once everything that was sent is confirmed.
+    pub(crate) fn prospect(&self) -> Lsn {
+        self.ledger.prospect()
+    }
+
+    /// The bytes of records that were sent since this was asked last.
+    pub(crate) fn take_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
     }
 
     /// Whether a transaction has begun, and its commit has not come yet.

@@ -1,0 +1,119 @@
+//! How what was sent becomes what PostgreSQL may forget: by delivery reports, or by Kafka transactions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval};
+use waltap_error::{Error, Result};
+
+use super::super::acknowledger::Acknowledger;
+use super::super::transactions::Transactions;
+use super::{BOARD_INTERVAL, Session};
+
+/// How long Kafka may take to roll a transaction back before that is left to the next session.
+const ABORT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The two kinds of delivery.
+pub(super) enum Delivery {
+    /// An event counts when it is reported. Progress and PostgreSQL are told by a task of their own.
+    AtLeastOnce(Acknowledger),
+    /// An event counts when its Kafka transaction is committed.
+    ExactlyOnce(Transactions),
+}
+
+impl Delivery {
+    /// The error that ended the task, if there is one and it has ended. Cancel safe.
+    pub(super) async fn failed(&mut self) -> Error {
+        match self {
+            Delivery::AtLeastOnce(acknowledger) => acknowledger.failed().await,
+            Delivery::ExactlyOnce(_) => std::future::pending().await,
+        }
+    }
+
+    /// Sees the last place through.
+    pub(super) async fn finish(self) -> Result<()> {
+        match self {
+            Delivery::AtLeastOnce(acknowledger) => acknowledger.finish().await,
+            Delivery::ExactlyOnce(_) => Ok(()),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Looks what was reported: enters it, and passes on how far the slot may go. With Kafka transactions that waits for their commit.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if let Delivery::ExactlyOnce(_) = self.delivery {
+            return self.reports.check();
+        }
+        self.reports.take(&mut self.confirmations)?;
+        let durable = self.stream.settle(&mut self.confirmations)?;
+        if let Delivery::AtLeastOnce(acknowledger) = &self.delivery {
+            acknowledger.advance(durable);
+        }
+        self.context.board.facts().confirmed = durable.lsn();
+        Ok(())
+    }
+
+    /// When a commit is due although nothing happens; `None`: not before something does.
+    pub(super) fn commit_time(&self) -> Option<Instant> {
+        match &self.delivery {
+            // Amid a PostgreSQL transaction the rest of it is waited for.
+            Delivery::ExactlyOnce(transactions) if !self.stream.is_in_transaction() => {
+                transactions.when_idle(self.stream.prospect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Commits if the Kafka transaction has become too old or too large. Between two changes, with nothing staged.
+    pub(super) async fn commit_if_due(&mut self) -> Result<()> {
+        let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
+        transactions.note_events(self.stream.take_bytes(), self.batch_began);
+        match self.stream.may_split() && transactions.is_due(self.stream.is_in_transaction(), self.batch_began) {
+            true => self.commit().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Commits what was sent, and the place behind it, as one; then tells PostgreSQL. Does nothing without Kafka transactions.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
+        transactions.note_events(self.stream.take_bytes(), self.batch_began);
+        let record = transactions.next_record(self.stream.prospect(), self.stream.position());
+        let started = Instant::now();
+        let sink = Arc::clone(&self.stream.sink);
+        let store = self.progress.store().clone();
+        let committing = async {
+            store.send_slot(&sink, &record).await?;
+            sink.commit().await
+        };
+        let mut committing = std::pin::pin!(committing);
+        let mut ticks = interval(BOARD_INTERVAL);
+        loop {
+            tokio::select! {
+                biased;
+                committed = &mut committing => break committed?,
+                // An outage shows.
+                _ = ticks.tick() => self.show(),
+            }
+        }
+        self.reports.take(&mut self.confirmations)?;
+        let durable = self.stream.settle(&mut self.confirmations)?;
+        if let Delivery::ExactlyOnce(transactions) = &mut self.delivery {
+            transactions.committed(record, durable, started)?;
+        }
+        self.context.board.facts().confirmed = durable.lsn();
+        Ok(())
+    }
+
+    /// Rolls back what is not committed, so that readers do not wait for it.
+    pub(super) async fn abort(&self) {
+        if let Err(error) = self.stream.sink.abort(ABORT_PATIENCE).await {
+            tracing::debug!(
+                database = self.context.database,
+                error = error.report(),
+                "the open Kafka transaction is left to the next session, which rolls it back"
+            );
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Exactly-once delivery: what goes into one Kafka transaction, and what progress says of it.
+//!
+//! Events, and the slot record with the place behind the last of them, are committed as one. So what a crash leaves is one of two: both are in
+//! Kafka, or neither. PostgreSQL is told after the commit what the record has said in it, so the slot is never further than the record.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use waltap_error::{Code, Error, Result};
+use waltap_ledger::Durable;
+use waltap_pgoutput::Lsn;
+use waltap_postgres::replication::StatusHandle;
+
+use super::pace::Pace;
+use crate::options::TransactionBounds;
+use crate::position::Position;
+use crate::progress::SlotRecord;
+
+/// How long a Kafka transaction may wait for the end of a PostgreSQL transaction before it is committed in its middle: well under the time
+/// after which Kafka would roll it back.
+const SPLIT_AGE: Duration = Duration::from_secs(30);
+
+/// How often the slot advances at most while there is nothing to commit: PostgreSQL frees log in segments of megabytes.
+const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The Kafka transactions of a streaming session.
+pub(crate) struct Transactions {
+    bounds: TransactionBounds,
+    pace: Pace,
+    /// What progress holds.
+    record: SlotRecord,
+    /// Bytes of events in the open transaction.
+    bytes: u64,
+    committed_at: Instant,
+    status: StatusHandle,
+}
+
+impl Transactions {
+    /// `record` is what progress holds now.
+    pub(crate) fn new(bounds: TransactionBounds, record: SlotRecord, status: StatusHandle) -> Self {
+        let now = Instant::now();
+        Transactions { bounds, pace: Pace::new(bounds.latency_max, now), record, bytes: 0, committed_at: now, status }
+    }
+
+    /// Notes events that were sent. Does nothing when there were none.
+    pub(crate) fn note_events(&mut self, bytes: u64, now: Instant) {
+        if bytes > 0 {
+            self.bytes += bytes;
+            self.pace.note_events(now);
+        }
+    }
+
+    /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then.
+    pub(crate) fn is_due(&self, within: bool, now: Instant) -> bool {
+        match within {
+            false => self.pace.is_overdue(now) || self.bytes >= self.bounds.bytes_max,
+            true => self.bytes >= self.bounds.bytes_max || self.pace.age(now) >= SPLIT_AGE,
+        }
+    }
+
+    /// When to commit if nothing more comes: the events that were sent, or the place alone when the slot may go on to `prospect`.
+    pub(crate) fn when_idle(&self, prospect: Lsn) -> Option<Instant> {
+        let advances = self.record.acknowledged.is_none_or(|acknowledged| prospect > acknowledged);
+        self.pace.when_idle().or_else(|| advances.then(|| self.committed_at + ADVANCE_INTERVAL))
+    }
+
+    /// What progress is to say once everything that was sent is committed.
+    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>) -> SlotRecord {
+        let acknowledged = self.record.acknowledged.max(Some(prospect));
+        SlotRecord { acknowledged, position: position.or(self.record.position), ..self.record.clone() }
+    }
+
+    /// Notes the commit of `record`, and tells PostgreSQL.
+    pub(crate) fn committed(&mut self, record: SlotRecord, durable: Durable, started: Instant) -> Result<()> {
+        if record.acknowledged.is_none_or(|acknowledged| durable.lsn() > acknowledged) {
+            return Err(Error::configuration(
+                Code::INTERNAL,
+                format!("the slot would advance to {} and progress says {:?}", durable.lsn(), record.acknowledged),
+            ));
+        }
+        self.status.confirm(durable);
+        let now = Instant::now();
+        self.pace.committed(started, now);
+        self.bytes = 0;
+        self.committed_at = now;
+        self.record = record;
+        Ok(())
+    }
+}
