@@ -4,15 +4,15 @@
 //! server, and up to where waltap has told it to forget) and one `table` record for each table whose snapshot was begun or done. The
 //! stdout sink keeps nothing: its slot goes with the session.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use waltap_error::{Code, Error, Result};
-use waltap_kafka::ProgressTopic;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::{Leaf, Table};
 
+use crate::kafka::ProgressTopic;
 use crate::position::Position;
 use crate::sink::{Account, NotTaken, Record, Sink};
 
@@ -73,7 +73,7 @@ pub(crate) struct Progress {
     store: Store,
     /// `None`: this capture never had a slot here.
     pub(crate) slot: Option<SlotRecord>,
-    tables: HashMap<u32, TableRecord>,
+    tables: BTreeMap<u32, TableRecord>,
 }
 
 /// Where a tap's records are kept, and under which keys. Cheap to clone.
@@ -127,7 +127,7 @@ impl Store {
         for (key, value) in entries {
             let record = Record {
                 topic: topic.name(),
-                partition: Some(ProgressTopic::PARTITION),
+                partition: Some(waltap_kafka::ProgressTopic::PARTITION),
                 key: Some(key.as_bytes()),
                 value: Some(value),
                 headers: &[],
@@ -165,7 +165,7 @@ impl Store {
 }
 
 /// Deletes every record of a capture in the databases that are meant, and says how many there were.
-pub(crate) async fn forget(topic: &ProgressTopic, capture: &str, is_meant: impl Fn(&str) -> bool) -> Result<usize> {
+pub(crate) async fn forget(topic: &waltap_kafka::ProgressTopic, capture: &str, is_meant: impl Fn(&str) -> bool) -> Result<usize> {
     let prefix = capture_prefix(capture);
     let records = topic.load(prefix.as_bytes()).await?;
     let meant = |key: &&Vec<u8>| {
@@ -215,7 +215,7 @@ impl Progress {
             Some(topic) => topic.load(store.prefix.as_bytes()).await?,
             None => BTreeMap::new(),
         };
-        let mut progress = Progress { store, slot: None, tables: HashMap::new() };
+        let mut progress = Progress { store, slot: None, tables: BTreeMap::new() };
         for (key, value) in &records {
             let key = String::from_utf8_lossy(key);
             let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();

@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use waltap_error::{Code, Error, Kind, Result};
-use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, ProgressTopic, Topics, probe};
+use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, Topics, probe};
 use waltap_postgres::Sql;
 use waltap_postgres::catalog::{Database, databases};
 use waltap_postgres::slot::slot_name;
 
 use crate::board::Board;
 use crate::capture::Handle;
+use crate::kafka::{Cluster, ProgressTopic};
 use crate::naming::TopicClaims;
 use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
 use crate::preflight::{self, Told};
 use crate::sink::Output;
+use crate::source::Server;
 use crate::status::TapState;
 use crate::tap::{self, Context, Destination, Ended, KafkaDestination, Shared, stop_asked};
 
@@ -96,7 +98,13 @@ async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(A
     };
     let claims = TopicClaims::default();
     claims.claim(PROGRESS_TOPIC_DEFAULT, "", "", "progress")?;
-    let shared = Shared { options: options.clone(), metrics: handle.metrics_handle().clone(), claims, destination };
+    let shared = Shared {
+        server: Server::Postgres(options.source.clone()),
+        options: options.clone(),
+        metrics: handle.metrics_handle().clone(),
+        claims,
+        destination,
+    };
     Ok((Arc::new(shared), sql, wanted))
 }
 
@@ -111,14 +119,15 @@ async fn output_closed(destination: &Destination) {
 async fn connect_kafka(kafka: &KafkaSinkOptions, taps: usize) -> Result<KafkaDestination> {
     let cluster = probe(&kafka.client, KAFKA_TIMEOUT).await?;
     tracing::info!(brokers = cluster.brokers, cluster = cluster.cluster_id, "Kafka answers");
-    let progress = ProgressTopic::open(&kafka.client, PROGRESS_TOPIC_DEFAULT, kafka.replication_factor, KAFKA_TIMEOUT).await?;
+    let progress =
+        waltap_kafka::ProgressTopic::open(&kafka.client, PROGRESS_TOPIC_DEFAULT, kafka.replication_factor, KAFKA_TIMEOUT).await?;
     // One bound for the whole capture, shared out among the taps.
     let queue_bytes = (kafka.client.queue_bytes() / taps.max(1)).max(QUEUE_BYTES_MIN);
     let client = kafka.client.clone().with_queue_share(queue_bytes);
     Ok(KafkaDestination {
-        topics: Topics::new(&client),
+        cluster: Cluster::Kafka(Topics::new(&client)),
         options: KafkaSinkOptions { client, ..kafka.clone() },
-        progress: Arc::new(progress),
+        progress: Arc::new(ProgressTopic::Kafka(progress)),
     })
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waltap_error::{Code, Result};
-use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, ProgressTopic, probe};
+use waltap_kafka::{PROGRESS_TOPIC_DEFAULT, probe};
 use waltap_postgres::catalog::server;
 use waltap_postgres::preflight::Finding;
 use waltap_postgres::slot::{inspect, slot_name};
 
 use super::databases_to_capture;
+use crate::kafka::ProgressTopic;
 use crate::options::{Options, SinkOptions, SnapshotMode};
 use crate::progress::{Progress, Store};
 use crate::slot_plan::plan;
@@ -34,7 +35,8 @@ pub async fn check_progress(options: &Options, patience: Duration) -> Result<Vec
     if options.snapshot == SnapshotMode::Only {
         return Ok(Vec::new());
     }
-    let topic = ProgressTopic::open_if_there(&kafka.client, PROGRESS_TOPIC_DEFAULT, patience).await?.map(Arc::new);
+    let topic = waltap_kafka::ProgressTopic::open_if_there(&kafka.client, PROGRESS_TOPIC_DEFAULT, patience).await?;
+    let topic = topic.map(ProgressTopic::Kafka).map(Arc::new);
     let sql = options.source.sql(options.source.maintenance_database()).await?;
     let system_id = server(&sql).await?.system_identifier.map(|number| number.to_string());
     let mut findings = Vec::new();

@@ -7,7 +7,7 @@
 mod plan;
 mod worker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
@@ -83,7 +83,7 @@ impl Reading<'_> {
         // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
         drop(waiting);
         let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
-        let mut open = OpenTables { reports: self.reports.clone(), fresh, tables: HashMap::new(), next: 0, changed: Vec::new() };
+        let mut open = OpenTables { reports: self.reports.clone(), fresh, tables: BTreeMap::new(), next: 0, changed: Vec::new() };
         let mut planner = plan::Planner::new(self.context, types).await?;
         let mut remaining = tables.into_iter();
         loop {
@@ -110,6 +110,7 @@ impl Reading<'_> {
             if !open.tables.is_empty() {
                 self.sink.flush().await?;
                 tokio::select! {
+                    biased;
                     Some(ended) = tasks.join_next() => worker_result(ended)?,
                     () = self.reports.for_snapshot() => {}
                 }
@@ -140,12 +141,13 @@ async fn hand_out(
     reports: &Reports,
 ) -> Result<()> {
     tokio::select! {
-        sent = chunks.send(job) => sent.map_err(|_| Error::configuration(Code::INTERNAL, "the snapshot's workers are gone")),
+        biased;
         Some(ended) = tasks.join_next() => {
             reports.check()?;
             worker_result(ended)?;
             Err(Error::configuration(Code::INTERNAL, "a worker of the snapshot ended before its work"))
         }
+        sent = chunks.send(job) => sent.map_err(|_| Error::configuration(Code::INTERNAL, "the snapshot's workers are gone")),
     }
 }
 
@@ -159,7 +161,7 @@ struct OpenTables {
     /// Tables of which nothing had been sent before.
     fresh: HashSet<u32>,
     /// By the number under which their rows are accounted.
-    tables: HashMap<u32, (Table, Arc<TableCount>)>,
+    tables: BTreeMap<u32, (Table, Arc<TableCount>)>,
     next: u32,
     /// Those that could not be read.
     changed: Vec<Table>,

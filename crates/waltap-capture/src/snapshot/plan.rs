@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use waltap_error::Result;
 use waltap_event::TableShape;
-use waltap_postgres::catalog::{Table, column_defaults};
-use waltap_postgres::connect::Sql;
-use waltap_postgres::copy::{Chunk, keep_plannable, measure, plan_chunks};
+use waltap_postgres::catalog::Table;
+use waltap_postgres::copy::{Chunk, plan_chunks};
 
 use super::worker::Job;
 use crate::sink::{TableCount, Topic};
+use crate::source::Sql;
 use crate::tap::{Context, Route, TableVersion, TypeCache, routes, snapshot_shape};
 
 /// How much of a table one worker reads at a time, in pages of 8 KiB: 256 MiB. Large enough that a COPY's start does not count, small
@@ -54,13 +54,13 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(crate) async fn new(context: &'a Context, types: &'a mut TypeCache) -> Result<Self> {
-        let sql = context.options().source.sql(&context.database).await?;
+        let sql = context.sql().await?;
         Ok(Planner { context, types, sql })
     }
 
     pub(crate) async fn plan(&mut self, tables: Vec<Table>) -> Result<Vec<PlannedTable>> {
         let defaults = match self.context.options().format.reads_defaults() {
-            true => column_defaults(&self.sql, &tables.iter().map(|table| table.oid).collect::<Vec<_>>()).await?,
+            true => self.sql.column_defaults(&tables.iter().map(|table| table.oid).collect::<Vec<_>>()).await?,
             false => HashMap::new(),
         };
         let schema_topic = self.context.schema_topic().await?.map(Arc::new);
@@ -76,13 +76,13 @@ impl<'a> Planner<'a> {
         let routes = routes(self.context, &shapes.iter().map(|shape| &**shape).collect::<Vec<_>>()).await?;
         let mut planned = Vec::with_capacity(tables.len());
         for ((table, shape), route) in tables.into_iter().zip(shapes).zip(routes) {
-            let mut pages: HashMap<u32, u64> = measure(&self.sql, &table).await?;
-            keep_plannable(&self.sql, &table, &mut pages, CHUNK_PAGES_MAX).await;
+            let mut pages: HashMap<u32, u64> = self.sql.measure(&table).await?;
+            self.sql.keep_plannable(&table, &mut pages, CHUNK_PAGES_MAX).await;
             if matches!(route, Route::Outbox(_)) {
                 // Messages have an order, which pieces side by side would lose.
                 pages.clear();
             }
-            let mut chunks = plan_chunks(&table, &pages, self.sql.version().number(), CHUNK_PAGES_MAX);
+            let mut chunks = plan_chunks(&table, &pages, self.sql.version_number(), CHUNK_PAGES_MAX);
             chunks.iter_mut().for_each(|chunk| chunk.oldest_first = matches!(route, Route::Outbox(_)));
             let version = match &schema_topic {
                 Some(topic) => {

@@ -8,13 +8,13 @@ use tokio::sync::{Mutex, mpsc};
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Outbox, Stamp, TableShape};
 use waltap_pgoutput::PgTime;
-use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::copy::{Chunk, CopyError, RowParser, SnapshotReader, lines};
+use waltap_postgres::copy::{Chunk, CopyError, RowParser, lines};
 
 use super::ExportedSnapshot;
 use crate::event_error::failure;
 use crate::sink::{Account, Outgoing, Reports, Sink, Staged, TableCount, Topic};
+use crate::source::SnapshotSession;
 use crate::tap::{Context, Route, TableVersion, encoder, prepare};
 
 /// How much of a COPY is taken at once: enough rows that waking up does not count, little enough that memory does not either.
@@ -51,16 +51,16 @@ impl Worker {
             let Some(job) = job else { return Ok(()) };
             let sql = match session.take() {
                 Some(sql) => sql,
-                None => self.context.options().source.sql(&self.context.database).await?,
+                None => self.context.sql().await?,
             };
             // A transaction for each chunk, so that nobody's ALTER TABLE waits for the whole snapshot.
-            let reader = SnapshotReader::begin(sql, &self.snapshot.name).await?;
+            let reader = sql.begin_snapshot(&self.snapshot.name).await?;
             self.read(&reader, &job).await?;
             session = Some(reader.end().await?);
         }
     }
 
-    async fn read(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<()> {
+    async fn read(&self, reader: &SnapshotSession, job: &Job) -> Result<()> {
         let records = match job.count.has_changed() {
             true => 0,
             false => self.read_rows(reader, job).await?,
@@ -71,7 +71,7 @@ impl Worker {
     }
 
     /// Sends the rows of a chunk; how many records they became.
-    async fn read_rows(&self, reader: &SnapshotReader<Sql>, job: &Job) -> Result<u64> {
+    async fn read_rows(&self, reader: &SnapshotSession, job: &Job) -> Result<u64> {
         let mut rows = match reader.copy(&job.table, &job.chunk).await {
             Ok(rows) => rows,
             Err(CopyError::Changed(error)) => {

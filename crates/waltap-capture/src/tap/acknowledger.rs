@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Kind, Result};
 use waltap_ledger::Durable;
-use waltap_postgres::replication::StatusHandle;
 
 use crate::progress::{SlotRecord, Store};
+use crate::source::Status;
 
 /// At most one slot record in this time: PostgreSQL frees log in segments of megabytes, so nothing is gained by more.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(crate) struct Acknowledger {
 
 impl Acknowledger {
     /// Starts the task. `record` is what progress holds now.
-    pub(crate) fn start(store: Store, record: SlotRecord, status: StatusHandle) -> Self {
+    pub(crate) fn start(store: Store, record: SlotRecord, status: Status) -> Self {
         let (durable, changes) = watch::channel(None);
         let finishing = Arc::new(Notify::new());
         let work = Work { store, record, status, changes, finishing: Arc::clone(&finishing) };
@@ -79,7 +79,7 @@ impl Drop for Acknowledger {
 struct Work {
     store: Store,
     record: SlotRecord,
-    status: StatusHandle,
+    status: Status,
     changes: watch::Receiver<Option<Durable>>,
     finishing: Arc<Notify>,
 }
@@ -91,8 +91,9 @@ impl Work {
             self.record(durable).await?;
             self.status.confirm(durable);
             tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
+                biased;
                 () = self.finishing.notified() => {}
+                () = tokio::time::sleep(INTERVAL) => {}
             }
         }
         Ok(())

@@ -5,29 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use waltap_error::{Code, Error, Result};
-use waltap_kafka::{Producer, ProgressTopic, TopicSpecification, Topics};
-use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, tables_by_oid};
-use waltap_postgres::publication::published;
+use waltap_kafka::TopicSpecification;
+use waltap_postgres::catalog::Table;
 
 use super::Covered;
 use crate::board::Board;
+use crate::kafka::{Cluster, ProgressTopic};
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, outbox_topic_name};
 use crate::options::{Delivery, KafkaSinkOptions, Options, TransactionBounds};
 use crate::progress::Store;
 use crate::sink::{Output, Reports, Sink, Topic};
+use crate::source::{Replication, Server, Sql};
 
 /// How long Kafka may take to answer about topics. Longer than a leader's election.
 const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long Kafka may take to let a producer of transactions in. The first one of a cluster waits for the log of all transactions to be made.
-const TRANSACTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the taps of a capture share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
+    pub(crate) server: Server,
     pub(crate) metrics: Metrics,
     pub(crate) claims: TopicClaims,
     pub(crate) destination: Destination,
@@ -44,7 +42,7 @@ pub(crate) enum Destination {
 pub(crate) struct KafkaDestination {
     /// With the queue's bytes already shared out among the taps.
     pub(crate) options: KafkaSinkOptions,
-    pub(crate) topics: Topics,
+    pub(crate) cluster: Cluster,
     pub(crate) progress: Arc<ProgressTopic>,
 }
 
@@ -77,6 +75,16 @@ impl Context {
         matches!(self.shared.destination, Destination::Output(_))
     }
 
+    /// Opens an SQL session in the tap's database.
+    pub(crate) async fn sql(&self) -> Result<Sql> {
+        self.shared.server.sql(&self.database).await
+    }
+
+    /// Opens a session for replication commands in the tap's database.
+    pub(crate) async fn replication(&self) -> Result<Replication> {
+        self.shared.server.replication(&self.database).await
+    }
+
     pub(crate) fn store(&self) -> Store {
         let topic = match &self.shared.destination {
             Destination::Kafka(kafka) => Some(Arc::clone(&kafka.progress)),
@@ -89,8 +97,10 @@ impl Context {
     pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
         match &self.shared.destination {
             Destination::Kafka(kafka) => match kafka.options.delivery {
-                Delivery::AtLeastOnce => Ok(Sink::Kafka(Producer::start(&kafka.options.client, reports)?)),
-                Delivery::ExactlyOnce(_) => Ok(Sink::Transactional(self.join_transactions(kafka, reports).await?)),
+                Delivery::AtLeastOnce => kafka.cluster.open_sink(&kafka.options, reports),
+                Delivery::ExactlyOnce(_) => {
+                    kafka.cluster.open_transactions(&kafka.options, &self.transactional_id(), reports).await
+                }
             },
             Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
         }
@@ -99,14 +109,17 @@ impl Context {
     /// Ends the Kafka transactions that a tap of exactly-once delivery may have left open, where this one has none.
     pub(crate) async fn fence(&self) -> Result<()> {
         match &self.shared.destination {
-            Destination::Kafka(kafka) => self.join_transactions(kafka, Reports::default()).await.map(drop),
+            Destination::Kafka(kafka) => {
+                let fencing = kafka.cluster.open_transactions(&kafka.options, &self.transactional_id(), Reports::default());
+                fencing.await.map(drop)
+            }
             Destination::Output(_) => Ok(()),
         }
     }
 
-    async fn join_transactions(&self, kafka: &KafkaDestination, reports: Reports) -> Result<Producer> {
-        let id = format!("waltap-{}-{}", self.options().name, self.database);
-        Producer::start_transactional(&kafka.options.client, &id, reports, TRANSACTIONS_TIMEOUT).await
+    /// By this the transactions of this tap are known to Kafka, and those of no other.
+    fn transactional_id(&self) -> String {
+        format!("waltap-{}-{}", self.options().name, self.database)
     }
 
     /// The bounds of Kafka transactions, where there are any.
@@ -129,10 +142,10 @@ impl Context {
 
     /// The tables that are captured, of those with these OIDs, as they are now and as far as they are published.
     pub(crate) async fn tables(&self, sql: &Sql, oids: &[u32]) -> Result<Vec<Table>> {
-        let mut tables = tables_by_oid(sql, oids).await?;
+        let mut tables = sql.tables_by_oid(oids).await?;
         tables.retain(|table| self.wants(table));
         match &self.options().publication {
-            Some(name) => published(sql, name, tables).await,
+            Some(name) => sql.published(name, tables).await,
             None => Ok(tables),
         }
     }
@@ -210,7 +223,7 @@ impl Context {
                 .collect()
         };
         if !missing.is_empty() {
-            let ensured = kafka.topics.ensure(&missing, TOPICS_TIMEOUT).await?;
+            let ensured = kafka.cluster.ensure(&missing, TOPICS_TIMEOUT).await?;
             self.known_topics().extend(ensured.into_iter().map(|topic| (topic.name, topic.partitions)));
         }
         let known = self.known_topics();

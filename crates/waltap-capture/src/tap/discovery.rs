@@ -1,18 +1,19 @@
 //! Looks at the catalog: which tables are there, which are wanted, and what is published of them. Once at the start, then all the time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use waltap_error::{Code, Error, Kind, Result};
-use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Fingerprint, Identity, Table, fingerprint, tables};
+use waltap_postgres::catalog::{Fingerprint, Identity, Table};
 use waltap_postgres::preflight::identity_statements;
-use waltap_postgres::publication::{Reconciled, inspect, reconcile};
-use waltap_postgres::slot::{self, publication_names};
+use waltap_postgres::publication::Reconciled;
+use waltap_postgres::slot::publication_names;
 
 use super::Context;
+use crate::source::Sql;
 
 /// How often the slot's retained log is asked for.
 const SLOT_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,10 +46,10 @@ pub(crate) enum Expectation<'a> {
 /// Looks once, and makes the publications fit.
 pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectation<'_>) -> Result<Look> {
     // Before the tables, so that what changes in between is noticed at the next comparison.
-    let fingerprint = fingerprint(sql).await?;
-    let wanted: Vec<Table> = tables(sql).await?.into_iter().filter(|table| context.wants(table)).collect();
+    let fingerprint = sql.fingerprint().await?;
+    let wanted: Vec<Table> = sql.tables().await?.into_iter().filter(|table| context.wants(table)).collect();
     if let Some(name) = context.options().publication.as_ref().filter(|_| !wanted.is_empty()) {
-        let found = inspect(sql, name, &wanted).await?;
+        let found = sql.inspect_publication(name, &wanted).await?;
         for warning in &found.warnings {
             tracing::warn!(database = context.database, publication = name, "{warning}");
         }
@@ -65,7 +66,7 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
         // Publications that are there stay as they are: what they publish is filtered on our side too.
         return Ok(Look { tables: Arc::from(wanted), publications, unpublished: Vec::new(), fingerprint });
     }
-    let mut reconciled = reconcile(sql, &names, &wanted).await?;
+    let mut reconciled = sql.reconcile(&names, &wanted).await?;
     let unpublished = reconciled.unpublished();
     let last = match expectation {
         Expectation::First => {
@@ -182,11 +183,11 @@ impl Work {
     }
 
     async fn watch(&mut self) -> Result<std::convert::Infallible> {
-        let mut sql = self.context.options().source.sql(&self.context.database).await?;
+        let mut sql = self.context.sql().await?;
         loop {
             tokio::time::sleep(self.context.options().discovery_interval).await;
             self.ask_slot(&sql).await?;
-            let now = fingerprint(&sql).await?;
+            let now = sql.fingerprint().await?;
             // What the owner mends, such as a publication, need not be in the tables.
             if now == self.last.fingerprint && self.last.unpublished.is_empty() {
                 continue;
@@ -218,7 +219,7 @@ impl Work {
             return Ok(());
         }
         self.slot_asked = Some(Instant::now());
-        let Some(state) = slot::inspect(sql, &self.context.slot).await? else { return Ok(()) };
+        let Some(state) = sql.slot(&self.context.slot).await? else { return Ok(()) };
         let mut facts = self.context.board.facts();
         facts.retained_wal_bytes = state.retained_bytes;
         facts.wal_status = state.wal_status.map(|status| status.as_str().to_owned());

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use waltap_error::{Code, Error, Result};
-use waltap_postgres::catalog::{Table, open_transactions};
-use waltap_postgres::replication::{CreatedSlot, ReplicationConnection, SlotOptions};
+use waltap_postgres::catalog::Table;
+use waltap_postgres::replication::{CreatedSlot, SlotOptions};
 
 use super::Context;
 use crate::snapshot::ExportedSnapshot;
+use crate::source::Replication;
 
 /// How long a slot is waited for before it is said what holds it up, and how often it is said again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,14 +24,14 @@ pub(crate) struct HeldSnapshot {
     pub(crate) gone: Vec<u32>,
     pub(crate) snapshot: ExportedSnapshot,
     /// The session of the temporary slot. Its next command, or its end, would close the snapshot.
-    _holder: ReplicationConnection,
+    _holder: Replication,
 }
 
 /// Makes one. The server waits for all transactions that are writing now, so this may take as long as the longest of them.
 pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnapshot> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let mut holder = context.options().source.replication(&context.database).await?;
+    let mut holder = context.replication().await?;
     let options = SlotOptions { temporary: true, export_snapshot: true };
     let created = loop {
         match patiently(&context, holder.create_slot(&name, options)).await {
@@ -47,7 +48,7 @@ pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnaps
         }
     };
     // Now, so that they are as the snapshot has them, or newer.
-    let sql = context.options().source.sql(&context.database).await?;
+    let sql = context.sql().await?;
     let tables = context.tables(&sql, &oids).await?;
     let gone = oids.into_iter().filter(|oid| !tables.iter().any(|table| table.oid == *oid)).collect();
     Ok(HeldSnapshot { tables, gone, snapshot: exported(created)?, _holder: holder })
@@ -58,13 +59,14 @@ pub(crate) async fn patiently<T>(context: &Context, making: impl Future<Output =
     let mut making = std::pin::pin!(making);
     loop {
         tokio::select! {
+            biased;
             made = &mut making => {
                 context.board.facts().waiting_for_transactions = None;
                 return made;
             }
             () = tokio::time::sleep(PATIENCE) => {
-                let open = match context.options().source.sql(&context.database).await {
-                    Ok(sql) => open_transactions(&sql).await.unwrap_or_default(),
+                let open = match context.sql().await {
+                    Ok(sql) => sql.open_transactions().await.unwrap_or_default(),
                     Err(_) => Vec::new(),
                 };
                 let named = if open.is_empty() { "the role may not see which".to_owned() } else { open.join(", ") };

@@ -5,7 +5,6 @@
 
 use waltap_error::Result;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::copy::measure;
 
 use super::Context;
 use crate::progress::Progress;
@@ -30,9 +29,9 @@ pub(crate) async fn note_leaves(context: &Context, progress: &mut Progress, tabl
         let new: Vec<_> = progress.new_leaves(table).cloned().collect();
         let mut added = false;
         if !new.is_empty() {
-            let sql = context.options().source.sql(&context.database).await?;
-            let pages = measure(&sql, &Table { leaves: new, ..table.clone() }).await?;
-            let empty = pages.iter().filter(|(_, pages)| **pages == 0).map(|(oid, _)| *oid);
+            let sql = context.sql().await?;
+            let pages = sql.measure(&Table { leaves: new.clone(), ..table.clone() }).await?;
+            let empty = new.iter().map(|leaf| leaf.oid).filter(|oid| pages.get(oid) == Some(&0));
             let known = record.leaves.len();
             record.leaves.extend(empty);
             added = record.leaves.len() > known;

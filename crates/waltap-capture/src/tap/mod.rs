@@ -18,11 +18,12 @@ mod transactions;
 mod types;
 mod uncovered;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use waltap_error::{Error, Kind, Result};
-use waltap_postgres::slot::{drop_publication, publication_names};
+use waltap_postgres::slot::publication_names;
 
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
 pub(crate) use route::{OUTBOX_REMEDY, Route, routes};
@@ -86,8 +87,9 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
             "the tap begins again"
         );
         tokio::select! {
-            () = tokio::time::sleep(backoff) => {}
+            biased;
             () = stop_asked(&mut shutdown) => {}
+            () = tokio::time::sleep(backoff) => {}
         }
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
@@ -102,9 +104,9 @@ pub(crate) async fn stop_asked(shutdown: &mut watch::Receiver<bool>) {
 /// Leaves nothing behind of a tap that was only for looking: its slot went with the session, its publications go now.
 async fn remove_publications(context: &Context) {
     let remove = async {
-        let sql = context.options().source.sql(&context.database).await?;
+        let sql = context.sql().await?;
         for name in publication_names(&context.name).both() {
-            drop_publication(&sql, name).await?;
+            sql.drop_publication(name).await?;
         }
         Ok::<(), Error>(())
     };

@@ -1,13 +1,12 @@
 //! The opening of a session: everything from the first connection to a stream that is about to start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
-use waltap_postgres::Sql;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::replication::{ReplicationConnection, SlotOptions};
-use waltap_postgres::slot;
+use waltap_postgres::replication::SlotOptions;
 
 use super::Context;
 use super::discovery::{Expectation, Look, look};
@@ -18,6 +17,7 @@ use crate::options::SnapshotMode;
 use crate::progress::{Progress, SlotRecord};
 use crate::slot_plan::{SlotPlan, plan};
 use crate::snapshot::ExportedSnapshot;
+use crate::source::{Replication, Sql};
 
 /// How long the end of the session before may take to let go of the slot, and how often it is tried.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub(crate) struct Ready {
     pub(crate) look: Look,
     pub(crate) progress: Progress,
     /// Holds the new slot's snapshot, when there is one, until it streams.
-    pub(crate) replication: ReplicationConnection,
+    pub(crate) replication: Replication,
     /// Where the slot stands.
     pub(crate) start: Lsn,
     pub(crate) record: SlotRecord,
@@ -59,9 +59,8 @@ pub(crate) enum Rows {
 
 /// Opens. The order matters: publication before slot, progress before slot, slot before rows.
 pub(crate) async fn open(context: &Context) -> Result<Opening> {
-    let source = &context.options().source;
     context.board.facts().waiting_for_transactions = None;
-    let mut sql = source.sql(&context.database).await?;
+    let mut sql = context.sql().await?;
     let mut progress = Progress::load(context.store()).await?;
     if !context.is_temporary() {
         claim(context, &sql).await?;
@@ -75,9 +74,9 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     if look.tables.is_empty() && progress.slot.is_none() {
         return Ok(Opening::Idle);
     }
-    let mut replication = source.replication(&context.database).await?;
-    let system_id = replication.identify_system().await?.system_id;
-    let found = slot::inspect(&sql, &context.slot).await?;
+    let mut replication = context.replication().await?;
+    let system_id = replication.system_id().await?;
+    let found = sql.slot(&context.slot).await?;
     let mode = context.options().snapshot;
     let plan = match context.is_temporary() {
         true => SlotPlan::Create,
@@ -109,7 +108,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
 /// the rows that come before, which the server knows nothing of.
 async fn claim(context: &Context, sql: &Sql) -> Result<()> {
     let deadline = Instant::now() + CLAIM_PATIENCE;
-    while !slot::claim(sql, &context.slot).await? {
+    while !sql.claim(&context.slot).await? {
         if Instant::now() > deadline {
             let message = format!("another waltap works with the slot {}", context.slot);
             return Err(
@@ -124,7 +123,7 @@ async fn claim(context: &Context, sql: &Sql) -> Result<()> {
 async fn create(
     context: &Context,
     sql: &Sql,
-    replication: &mut ReplicationConnection,
+    replication: &mut Replication,
     progress: &mut Progress,
     system_id: &str,
     look: &Look,
@@ -147,7 +146,7 @@ async fn create(
 }
 
 async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Look, start: Lsn) -> Result<Rows> {
-    let server = slot::inspect(sql, &context.slot).await?.map_or(start, |state| state.server_lsn);
+    let server = sql.slot(&context.slot).await?.map_or(start, |state| state.server_lsn);
     progress.keep(|oid| look.tables.iter().any(|table| table.oid == oid), server, start).await?;
     note_leaves(context, progress, &look.tables).await?;
     tracing::info!(database = context.database, slot = context.slot, lsn = %start, "going on with the slot");
@@ -176,8 +175,8 @@ pub(crate) fn unread(context: &Context, progress: &Progress, tables: &[Table]) -
 
 /// Reads all tables once, for `--snapshot only`: a temporary slot for a snapshot that is the same for all of them, and no stream.
 pub(crate) async fn open_once(context: &Context) -> Result<(Progress, HeldSnapshot)> {
-    let sql = context.options().source.sql(&context.database).await?;
-    let all = waltap_postgres::catalog::tables(&sql).await?;
+    let sql = context.sql().await?;
+    let all = sql.tables().await?;
     let tables: Vec<Table> = all.into_iter().filter(|table| context.wants(table)).collect();
     context.board.facts().tables = tables.len();
     // Nothing is remembered: a run that was cut off is begun again, as a whole.

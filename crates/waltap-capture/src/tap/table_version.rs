@@ -3,8 +3,8 @@
 use serde::Serialize;
 use waltap_error::{Code, Error, Result};
 use waltap_event::{RecordSink, Stamp, TableShape, Treatment};
-use waltap_postgres::Sql;
-use waltap_postgres::catalog::type_names;
+
+use crate::source::Sql;
 
 /// The columns that events of a table have from here on, with their types as PostgreSQL calls them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,7 +62,7 @@ struct Source<'a> {
 impl TableVersion {
     /// The version of a shape. `types` are the OID and the modifier of each of its columns' types.
     pub(crate) async fn of(sql: &Sql, oid: u32, shape: &TableShape, types: &[(u32, i32)]) -> Result<Self> {
-        let names = type_names(sql, types).await?;
+        let names = sql.type_names(types).await?;
         let columns = shape
             .columns
             .iter()

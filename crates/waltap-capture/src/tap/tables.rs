@@ -6,13 +6,13 @@ use std::sync::Arc;
 use waltap_error::{Code, Error, Result};
 use waltap_event::TableShape;
 use waltap_pgoutput::{Lsn, Message, Relation, ReplicaIdentity};
-use waltap_postgres::Sql;
-use waltap_postgres::catalog::{Table, column_defaults, identity_key};
+use waltap_postgres::catalog::Table;
 
 use super::{Context, FromCatalog, Route, TableVersion, TypeCache, compare_with_catalog, prepare, routes, stream_shape};
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
+use crate::source::Sql;
 
 /// What is done to a row or a table, as counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl CatalogConnection {
     async fn open(&mut self, context: &Context) -> Result<&Sql> {
         let sql = match self.0.take() {
             Some(sql) => sql,
-            None => context.options().source.sql(&context.database).await?,
+            None => context.sql().await?,
         };
         Ok(self.0.insert(sql))
     }
@@ -245,12 +245,12 @@ async fn capture(
     // Nor the order that a key of several columns has got since. That of a table that is gone is as the last look saw it.
     let has_order = relation.columns.iter().filter(|column| column.is_key).nth(1).is_some();
     let key = match found {
-        None if has_order => identity_key(sql.open(context).await?, relation.id).await?,
+        None if has_order => sql.open(context).await?.identity_key(relation.id).await?,
         _ => None,
     };
     let key = key.as_deref().or(table.map(|table| &*table.key)).unwrap_or_default();
     let defaults = match options.format.reads_defaults() {
-        true => column_defaults(sql.open(context).await?, &[relation.id]).await?.remove(&relation.id),
+        true => sql.open(context).await?.column_defaults(&[relation.id]).await?.remove(&relation.id),
         false => None,
     };
     let known = FromCatalog { table, key, defaults: defaults.as_ref() };

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use tokio_postgres::Client;
 use waltap_error::Result;
 use waltap_event::{TypeCatalog, TypeDescription};
-use waltap_postgres::catalog::types;
+
+use crate::source::Sql;
 
 /// What is known of types. Only those that columns use are asked for: a database has two row types for every table.
 #[derive(Debug, Default)]
@@ -26,12 +26,12 @@ impl TypeCache {
     }
 
     /// Learns types, and those that they are made of: a domain's base, an array's element.
-    pub(crate) async fn learn(&mut self, client: &Client, oids: &[u32]) -> Result<()> {
+    pub(crate) async fn learn(&mut self, sql: &Sql, oids: &[u32]) -> Result<()> {
         let mut wanted: Vec<u32> = oids.iter().copied().filter(|oid| !self.is_settled(*oid)).collect();
         while !wanted.is_empty() {
             wanted.sort_unstable();
             wanted.dedup();
-            let rows = types(client, Some(&wanted)).await?;
+            let rows = sql.types(&wanted).await?;
             self.gone.extend(wanted.iter().copied().filter(|oid| !rows.iter().any(|row| row.oid == *oid)));
             wanted.clear();
             for row in rows {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use waltap_error::{Error, Kind, Result};
-use waltap_postgres::replication::{Filled, ReplicationStream};
+use waltap_postgres::replication::Filled;
 
 use super::super::stop_asked;
 use super::Session;
 use crate::sink::Sink;
+use crate::source::Wire;
 
 /// How long a tap that stops waits for Kafka to confirm what is in flight. What is not confirmed then is sent again by the next run.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +30,7 @@ pub(super) async fn patience_ended(shutdown: &mut watch::Receiver<bool>) {
 
 impl Session<'_> {
     /// Takes the rest of a transaction that has begun, if it comes soon.
-    pub(super) async fn end_transaction(&mut self, wire: &mut ReplicationStream) -> Result<()> {
+    pub(super) async fn end_transaction(&mut self, wire: &mut Wire) -> Result<()> {
         let rest = async {
             while self.stream.is_in_transaction() && wire.fill().await? == Filled::Data {
                 self.take_batch(wire).await?;
@@ -40,7 +41,7 @@ impl Session<'_> {
     }
 
     /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
-    pub(super) async fn finish(mut self, wire: ReplicationStream) -> Result<()> {
+    pub(super) async fn finish(mut self, wire: Wire) -> Result<()> {
         self.drain(DRAIN_TIMEOUT).await?;
         let in_flight = self.stream.in_flight();
         if in_flight > 0 {
@@ -89,9 +90,10 @@ impl Session<'_> {
             }
             let staged = !self.stream.staged.is_empty();
             tokio::select! {
-                handed_over = self.stream.staged.hand_over(&sink), if staged => handed_over?,
-                () = self.reports.for_stream() => {}
+                biased;
                 () = tokio::time::sleep_until(deadline) => return Ok(()),
+                () = self.reports.for_stream() => {}
+                handed_over = self.stream.staged.hand_over(&sink), if staged => handed_over?,
             }
         }
     }

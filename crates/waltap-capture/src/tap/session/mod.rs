@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use waltap_error::Result;
 use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::replication::{Filled, ReplicationStream, StartOptions, StatusHandle};
+use waltap_postgres::replication::{Filled, StartOptions};
 
 use self::ending::patience_ended;
 use self::rows::{Exporting, ready};
@@ -26,6 +26,7 @@ use crate::options::SnapshotMode;
 use crate::progress::Progress;
 use crate::sink::Reports;
 use crate::snapshot::Reading;
+use crate::source::{Status, Wire};
 use crate::status::TapState;
 
 /// How often the board is brought up to date when nothing happens.
@@ -68,8 +69,9 @@ async fn sleep(duration: Duration) -> Result<()> {
 /// `None` when the stop came first.
 async fn until_shutdown<T>(shutdown: &mut watch::Receiver<bool>, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     tokio::select! {
-        result = work => result.map(Some),
+        biased;
         () = stop_asked(shutdown) => Ok(None),
+        result = work => result.map(Some),
     }
 }
 
@@ -151,7 +153,7 @@ struct Session<'a> {
     reports: Reports,
     stream: Stream,
     pulse: Pulse,
-    status: StatusHandle,
+    status: Status,
     acknowledger: Acknowledger,
     discovery: Discovery,
     /// A snapshot under which tables are read again once the stream has reached it.
@@ -165,12 +167,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Works until the stop, which is `Ok`, or an error.
-    async fn work(
-        &mut self,
-        wire: &mut ReplicationStream,
-        held: Option<HeldSnapshot>,
-        shutdown: &mut watch::Receiver<bool>,
-    ) -> Result<()> {
+    async fn work(&mut self, wire: &mut Wire, held: Option<HeldSnapshot>, shutdown: &mut watch::Receiver<bool>) -> Result<()> {
         if let Some(held) = held
             && until_shutdown(shutdown, self.take_over(held, None)).await?.is_none()
         {
@@ -181,15 +178,12 @@ impl Session<'_> {
         let mut ticks = interval(BOARD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
+            // none of the others is ready again at once.
             tokio::select! {
-                filled = wire.fill() => match filled? {
-                    Filled::Ended => return Err(ended_by_server()),
-                    Filled::Data => tokio::select! {
-                        taken = self.take_batch(wire) => taken?,
-                        // What is left of the batch comes again, with the next run.
-                        () = patience_ended(shutdown) => return Ok(()),
-                    },
-                },
+                biased;
+                () = stop_asked(shutdown) => return self.end_transaction(wire).await,
+                error = self.acknowledger.failed() => return Err(error),
                 () = self.reports.for_stream() => {}
                 look = self.discovery.next() => {
                     if until_shutdown(shutdown, self.follow(look)).await?.is_none() {
@@ -210,9 +204,16 @@ impl Session<'_> {
                         return Ok(());
                     }
                 }
-                error = self.acknowledger.failed() => return Err(error),
-                () = stop_asked(shutdown) => return self.end_transaction(wire).await,
                 _ = ticks.tick() => {}
+                filled = wire.fill() => match filled? {
+                    Filled::Ended => return Err(ended_by_server()),
+                    Filled::Data => tokio::select! {
+                        biased;
+                        // What is left of the batch comes again, with the next run.
+                        () = patience_ended(shutdown) => return Ok(()),
+                        taken = self.take_batch(wire) => taken?,
+                    },
+                },
             }
             self.settle()?;
             self.show();
@@ -220,7 +221,7 @@ impl Session<'_> {
     }
 
     /// Takes every frame that has arrived.
-    async fn take_batch(&mut self, wire: &mut ReplicationStream) -> Result<()> {
+    async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
         self.stream.begin_batch();
         while let Some(frame) = wire.next_frame()? {
             if let Some(held) = &self.held
@@ -272,10 +273,11 @@ impl Session<'_> {
         let mut ticks = interval(BOARD_INTERVAL);
         loop {
             tokio::select! {
-                handed_over = self.stream.staged.hand_over(&sink) => return handed_over,
-                () = self.reports.for_stream() => self.settle()?,
+                biased;
                 error = self.acknowledger.failed() => return Err(error),
+                () = self.reports.for_stream() => self.settle()?,
                 _ = ticks.tick() => self.show(),
+                handed_over = self.stream.staged.hand_over(&sink) => return handed_over,
             }
         }
     }

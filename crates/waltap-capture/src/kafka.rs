@@ -1,0 +1,76 @@
+//! How a tap speaks to Kafka: what it asks beside the records that it sends, which go through [`crate::sink`].
+//!
+//! Ports, as in [`crate::source`]: enums with the real thing in them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use waltap_error::Result;
+use waltap_kafka::{EnsuredTopic, Producer, TopicSpecification};
+
+use crate::options::KafkaSinkOptions;
+use crate::sink::{Reports, Sink};
+
+/// How long Kafka may take to let a producer of transactions in. The first one of a cluster waits for the log of all transactions to be made.
+const TRANSACTIONS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The cluster that a capture writes to.
+#[derive(Debug)]
+pub(crate) enum Cluster {
+    Kafka(waltap_kafka::Topics),
+}
+
+impl Cluster {
+    /// Makes the topics that are missing, and waits until every one can be written to. The answer is in the order of the question.
+    pub(crate) async fn ensure(&self, wanted: &[TopicSpecification], timeout: Duration) -> Result<Vec<EnsuredTopic>> {
+        match self {
+            Cluster::Kafka(topics) => topics.ensure(wanted, timeout).await,
+        }
+    }
+
+    /// A new sink, with nothing in flight.
+    pub(crate) fn open_sink(&self, options: &KafkaSinkOptions, reports: Reports) -> Result<Sink> {
+        match self {
+            Cluster::Kafka(_) => Ok(Sink::Kafka(Producer::start(&options.client, reports)?)),
+        }
+    }
+
+    /// A new sink of Kafka transactions, with nothing in flight. Others of this id are fenced, and what they left open is rolled back.
+    pub(crate) async fn open_transactions(&self, options: &KafkaSinkOptions, id: &str, reports: Reports) -> Result<Sink> {
+        match self {
+            Cluster::Kafka(_) => {
+                let producer = Producer::start_transactional(&options.client, id, reports, TRANSACTIONS_TIMEOUT).await?;
+                Ok(Sink::Transactional(producer))
+            }
+        }
+    }
+}
+
+/// The compacted topic that progress is kept in.
+#[derive(Debug)]
+pub(crate) enum ProgressTopic {
+    Kafka(waltap_kafka::ProgressTopic),
+}
+
+impl ProgressTopic {
+    /// The latest value of each key that starts with `prefix`.
+    pub(crate) async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        match self {
+            ProgressTopic::Kafka(topic) => topic.load(prefix).await,
+        }
+    }
+
+    /// The topic's name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            ProgressTopic::Kafka(topic) => topic.name(),
+        }
+    }
+
+    /// Writes values, or deletes (`None`), and returns when they are confirmed. After an error they may or may not be there.
+    pub(crate) async fn write(&self, entries: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
+        match self {
+            ProgressTopic::Kafka(topic) => topic.write(entries).await,
+        }
+    }
+}

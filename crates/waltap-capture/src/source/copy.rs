@@ -1,0 +1,43 @@
+//! A session that reads rows under an exported snapshot.
+
+use bytes::Bytes;
+use waltap_error::Result;
+use waltap_postgres::catalog::Table;
+use waltap_postgres::copy::{self, Chunk, CopyError, SnapshotReader};
+
+use super::Sql;
+
+/// An SQL session inside the transaction that reads a snapshot.
+pub(crate) enum SnapshotSession {
+    Postgres(Box<SnapshotReader<waltap_postgres::Sql>>),
+}
+
+impl SnapshotSession {
+    /// Begins to copy a chunk of a table, unless its rows cannot be seen under the snapshot any more.
+    pub(crate) async fn copy(&self, table: &Table, chunk: &Chunk) -> Result<CopyRows, CopyError> {
+        match self {
+            SnapshotSession::Postgres(reader) => reader.copy(table, chunk).await.map(CopyRows::Postgres),
+        }
+    }
+
+    /// Ends the transaction and gives the session back.
+    pub(crate) async fn end(self) -> Result<Sql> {
+        match self {
+            SnapshotSession::Postgres(reader) => reader.end().await.map(Sql::Postgres),
+        }
+    }
+}
+
+/// The rows of a chunk as they come from the server.
+pub(crate) enum CopyRows {
+    Postgres(copy::CopyRows),
+}
+
+impl CopyRows {
+    /// Adds lines to `batch`, at least one and about `bytes_max` bytes; whether there may be more.
+    pub(crate) async fn read_batch(&mut self, batch: &mut Vec<Bytes>, bytes_max: usize) -> Result<bool, CopyError> {
+        match self {
+            CopyRows::Postgres(rows) => rows.read_batch(batch, bytes_max).await,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! How a tap speaks to its database: everything that it asks of PostgreSQL passes here.
+//!
+//! Each type is a port: an enum with the real thing in it, so that what a tap decides can also be driven by tests against a server that is
+//! simulated. The methods are the tap's questions and nothing more; what they mean is documented where `waltap-postgres` answers them.
+
+mod copy;
+mod replication;
+mod sql;
+mod stream;
+
+use waltap_error::Result;
+use waltap_postgres::Source;
+
+pub(crate) use copy::SnapshotSession;
+pub(crate) use replication::Replication;
+pub(crate) use sql::Sql;
+pub(crate) use stream::{Status, Wire};
+
+/// The server of a capture.
+#[derive(Debug)]
+pub(crate) enum Server {
+    Postgres(Source),
+}
+
+impl Server {
+    /// Opens an SQL session in a database.
+    pub(crate) async fn sql(&self, database: &str) -> Result<Sql> {
+        match self {
+            Server::Postgres(source) => source.sql(database).await.map(Sql::Postgres),
+        }
+    }
+
+    /// Opens a session for replication commands in a database.
+    pub(crate) async fn replication(&self, database: &str) -> Result<Replication> {
+        match self {
+            Server::Postgres(source) => source.replication(database).await.map(Replication::Postgres),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A session for questions: the catalog, publications, the slot's state.
+
+use std::collections::HashMap;
+
+use waltap_error::Result;
+use waltap_postgres::catalog::{self, ColumnDefaults, Fingerprint, Table, TypeRow};
+use waltap_postgres::copy;
+use waltap_postgres::publication::{self, Reconciled, UserPublication};
+use waltap_postgres::slot::{self, PublicationNames, SlotState};
+
+use super::SnapshotSession;
+
+/// An SQL session in the database of a tap.
+pub(crate) enum Sql {
+    Postgres(waltap_postgres::Sql),
+}
+
+impl Sql {
+    /// `server_version_num`.
+    pub(crate) fn version_number(&self) -> u32 {
+        match self {
+            Sql::Postgres(sql) => sql.version().number(),
+        }
+    }
+
+    /// Tries to become the one process that works with a slot, for as long as the session lives.
+    pub(crate) async fn claim(&self, slot: &str) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => slot::claim(sql, slot).await,
+        }
+    }
+
+    /// The slot of that name, if there is one.
+    pub(crate) async fn slot(&self, name: &str) -> Result<Option<SlotState>> {
+        match self {
+            Sql::Postgres(sql) => slot::inspect(sql, name).await,
+        }
+    }
+
+    /// Digest of the catalog's tables.
+    pub(crate) async fn fingerprint(&self) -> Result<Fingerprint> {
+        match self {
+            Sql::Postgres(sql) => catalog::fingerprint(sql).await,
+        }
+    }
+
+    /// Every user table.
+    pub(crate) async fn tables(&self) -> Result<Vec<Table>> {
+        match self {
+            Sql::Postgres(sql) => catalog::tables(sql).await,
+        }
+    }
+
+    /// The tables with these OIDs that are there.
+    pub(crate) async fn tables_by_oid(&self, oids: &[u32]) -> Result<Vec<Table>> {
+        match self {
+            Sql::Postgres(sql) => catalog::tables_by_oid(sql, oids).await,
+        }
+    }
+
+    /// Of tables, those that a publication of the user's publishes, and what it publishes of them.
+    pub(crate) async fn published(&self, publication: &str, tables: Vec<Table>) -> Result<Vec<Table>> {
+        match self {
+            Sql::Postgres(sql) => publication::published(sql, publication, tables).await,
+        }
+    }
+
+    /// What a publication of the user's does with the wanted tables.
+    pub(crate) async fn inspect_publication(&self, publication: &str, wanted: &[Table]) -> Result<UserPublication> {
+        match self {
+            Sql::Postgres(sql) => publication::inspect(sql, publication, wanted).await,
+        }
+    }
+
+    /// Makes waltap's own publications fit the wanted tables.
+    pub(crate) async fn reconcile(&mut self, names: &PublicationNames, wanted: &[Table]) -> Result<Reconciled> {
+        match self {
+            Sql::Postgres(sql) => publication::reconcile(sql, names, wanted).await,
+        }
+    }
+
+    pub(crate) async fn drop_publication(&self, name: &str) -> Result<()> {
+        match self {
+            Sql::Postgres(sql) => slot::drop_publication(sql, name).await,
+        }
+    }
+
+    /// The columns of a table's identity in the order of its index; `None` when the table is gone.
+    pub(crate) async fn identity_key(&self, table: u32) -> Result<Option<Vec<String>>> {
+        match self {
+            Sql::Postgres(sql) => catalog::identity_key(sql, table).await,
+        }
+    }
+
+    /// The defaults of the tables' columns, by OID.
+    pub(crate) async fn column_defaults(&self, tables: &[u32]) -> Result<HashMap<u32, ColumnDefaults>> {
+        match self {
+            Sql::Postgres(sql) => catalog::column_defaults(sql, tables).await,
+        }
+    }
+
+    /// Of these types, those that users defined.
+    pub(crate) async fn types(&self, oids: &[u32]) -> Result<Vec<TypeRow>> {
+        match self {
+            Sql::Postgres(sql) => catalog::types(sql, Some(oids)).await,
+        }
+    }
+
+    /// The names of types with their modifiers.
+    pub(crate) async fn type_names(&self, types: &[(u32, i32)]) -> Result<Vec<String>> {
+        match self {
+            Sql::Postgres(sql) => catalog::type_names(sql, types).await,
+        }
+    }
+
+    /// The true number of pages of a table, or of each leaf, by OID.
+    pub(crate) async fn measure(&self, table: &Table) -> Result<HashMap<u32, u64>> {
+        match self {
+            Sql::Postgres(sql) => copy::measure(sql, table).await,
+        }
+    }
+
+    /// Takes the relations out of the counts that the planner fails on.
+    pub(crate) async fn keep_plannable(&self, table: &Table, pages: &mut HashMap<u32, u64>, pages_max: u32) {
+        match self {
+            Sql::Postgres(sql) => copy::keep_plannable(sql, table, pages, pages_max).await,
+        }
+    }
+
+    /// The transactions that the making of a slot waits for, in words.
+    pub(crate) async fn open_transactions(&self) -> Result<Vec<String>> {
+        match self {
+            Sql::Postgres(sql) => catalog::open_transactions(sql).await,
+        }
+    }
+
+    /// Begins to read under a snapshot that another session exported and still holds.
+    pub(crate) async fn begin_snapshot(self, snapshot: &str) -> Result<SnapshotSession> {
+        match self {
+            Sql::Postgres(sql) => {
+                copy::SnapshotReader::begin(sql, snapshot).await.map(|reader| SnapshotSession::Postgres(Box::new(reader)))
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The stream of a slot, and what the server is told of it.
+
+use std::time::Duration;
+
+use waltap_error::Result;
+use waltap_ledger::Durable;
+use waltap_pgoutput::Lsn;
+use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle};
+
+/// The frames of a slot as they come from the server.
+pub(crate) enum Wire {
+    Postgres(Box<ReplicationStream>),
+}
+
+impl Wire {
+    /// Waits for bytes and takes all that is there. Cancel safe.
+    pub(crate) async fn fill(&mut self) -> Result<Filled> {
+        match self {
+            Wire::Postgres(stream) => stream.fill().await,
+        }
+    }
+
+    /// The next whole frame; `None` when more bytes are needed.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<&[u8]>> {
+        match self {
+            Wire::Postgres(stream) => stream.next_frame(),
+        }
+    }
+
+    /// Sends a last status with the last durable place, and ends the session.
+    pub(crate) async fn stop(self, deadline: Duration) -> Result<()> {
+        match self {
+            Wire::Postgres(stream) => stream.stop(deadline).await,
+        }
+    }
+}
+
+/// Tells the server what it may forget, and how far we are. Cheap to clone; every method returns at once.
+#[derive(Clone, Debug)]
+pub(crate) enum Status {
+    Postgres(StatusHandle),
+}
+
+impl Status {
+    /// Notes that every event before this place is durable in the sink. The server hears of it soon.
+    pub(crate) fn confirm(&self, durable: Durable) {
+        match self {
+            Status::Postgres(handle) => handle.confirm(durable),
+        }
+    }
+
+    /// Notes how far the log was received. It never moves the slot.
+    pub(crate) fn received(&self, lsn: Lsn) {
+        match self {
+            Status::Postgres(handle) => handle.received(lsn),
+        }
+    }
+}
