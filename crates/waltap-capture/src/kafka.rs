@@ -53,10 +53,17 @@ pub(crate) enum ProgressTopic {
 }
 
 impl ProgressTopic {
-    /// The latest value of each key that starts with `prefix`.
+    /// The latest value of each key that starts with `prefix`, once the transactions that are open there have ended.
     pub(crate) async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
         match self {
             ProgressTopic::Kafka(topic) => topic.load(prefix).await,
+        }
+    }
+
+    /// As [`ProgressTopic::load`], without waiting for transactions that are open there. Says whether none hides anything.
+    pub(crate) async fn peek(&self, prefix: &[u8]) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+        match self {
+            ProgressTopic::Kafka(topic) => topic.peek(prefix).await,
         }
     }
 

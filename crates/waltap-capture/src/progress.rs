@@ -215,8 +215,21 @@ impl Progress {
             Some(topic) => topic.load(store.prefix.as_bytes()).await?,
             None => BTreeMap::new(),
         };
+        Self::from_records(store, &records)
+    }
+
+    /// As [`Progress::load`], without waiting for Kafka transactions that are open. Says whether none hides anything.
+    pub(crate) async fn peek(store: Store) -> Result<(Self, bool)> {
+        let (records, is_settled) = match &store.topic {
+            Some(topic) => topic.peek(store.prefix.as_bytes()).await?,
+            None => (BTreeMap::new(), true),
+        };
+        Ok((Self::from_records(store, &records)?, is_settled))
+    }
+
+    fn from_records(store: Store, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Self> {
         let mut progress = Progress { store, slot: None, tables: BTreeMap::new() };
-        for (key, value) in &records {
+        for (key, value) in records {
             let key = String::from_utf8_lossy(key);
             let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();
             if rest == "slot" {
@@ -345,7 +358,13 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let slot = SlotRecord { system_id: "7".to_owned(), slot: "s".to_owned(), acknowledged: Some(Lsn(0x1_0000_0010)), position: None, timeline: None };
+        let slot = SlotRecord {
+            system_id: "7".to_owned(),
+            slot: "s".to_owned(),
+            acknowledged: Some(Lsn(0x1_0000_0010)),
+            position: None,
+            timeline: None,
+        };
         let text = json(&slot).unwrap();
         assert_eq!(std::str::from_utf8(&text).unwrap(), r#"{"system_id":"7","slot":"s","acknowledged":"1/10"}"#);
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), slot);

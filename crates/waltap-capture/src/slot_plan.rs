@@ -7,6 +7,7 @@ use waltap_pgoutput::Lsn;
 use waltap_postgres::slot::{NAME_PREFIX, SlotState, capture_of};
 
 use crate::options::SnapshotMode;
+use crate::position::Position;
 use crate::progress::SlotRecord;
 
 /// What to do.
@@ -117,6 +118,18 @@ fn moved(slot: &str, acknowledged: Lsn, confirmed: Lsn, found: &SlotState) -> Er
     .remedy(start_anew(slot, Some(found)))
 }
 
+/// The server's log ends before a place that it had reached.
+pub(crate) fn went_back(record: &SlotRecord, position: Position, found: &SlotState) -> Error {
+    Error::configuration(
+        Code::OTHER_SERVER,
+        format!(
+            "the server's log ends at {}, and waltap has sent events up to {} of it: the server was restored to an earlier state",
+            found.server_lsn, position.commit_lsn
+        ),
+    )
+    .remedy(start_anew(&record.slot, Some(found)))
+}
+
 fn unknown(slot: &str, confirmed: Lsn, found: &SlotState) -> Error {
     Error::configuration(
         Code::SLOT_UNKNOWN,
@@ -187,7 +200,13 @@ mod tests {
     }
 
     fn record(acknowledged: Option<u64>) -> SlotRecord {
-        SlotRecord { system_id: "7".to_owned(), slot: "s".to_owned(), acknowledged: acknowledged.map(Lsn) }
+        SlotRecord {
+            system_id: "7".to_owned(),
+            slot: "s".to_owned(),
+            acknowledged: acknowledged.map(Lsn),
+            position: None,
+            timeline: None,
+        }
     }
 
     fn decide(remembered: Option<SlotRecord>, found: Option<SlotState>) -> Result<SlotPlan, Code> {

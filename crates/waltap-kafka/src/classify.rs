@@ -75,22 +75,26 @@ pub(crate) fn transaction_error(code: RDKafkaErrorCode, doing: &str) -> Error {
         code if is_authentication(code) => authentication_error(),
         E::ProducerFenced | E::Fenced | E::InvalidProducerEpoch => Error::transient(
             Code::PRODUCER_LOST,
-            format!("{doing}: another producer has taken over this capture's transactions, or Kafka rolled this one back as too old"),
+            format!(
+                "{doing}: another producer has taken over this capture's transactions, or Kafka rolled this one back as too old"
+            ),
         )
         .remedy("make sure that one waltap alone runs under this --name; it goes on by itself from the last committed place"),
         E::TransactionalIdAuthorizationFailed => {
-            Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: Kafka does not let waltap use its transactional id")).remedy(
-                "grant the right: kafka-acls.sh --add --allow-principal User:<user> --operation Write --operation Describe \
+            Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: Kafka does not let waltap use its transactional id"))
+                .remedy(
+                    "grant the right: kafka-acls.sh --add --allow-principal User:<user> --operation Write --operation Describe \
                  --transactional-id waltap- --resource-pattern-type prefixed",
-            )
+                )
         }
         E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => {
             Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: Kafka does not allow it"))
         }
         E::InvalidTransactionTimeout => {
-            Error::configuration(Code::KAFKA_PROPERTY, format!("{doing}: the brokers do not allow transactions to last so long")).remedy(
-                "lower it here: --kafka-property transaction.timeout.ms=N, at most transaction.max.timeout.ms of the brokers",
-            )
+            Error::configuration(Code::KAFKA_PROPERTY, format!("{doing}: the brokers do not allow transactions to last so long"))
+                .remedy(
+                    "lower it here: --kafka-property transaction.timeout.ms=N, at most transaction.max.timeout.ms of the brokers",
+                )
         }
         E::UnsupportedVersion | E::UnsupportedFeature | E::UnsupportedForMessageFormat => {
             Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: the brokers do not know transactions"))

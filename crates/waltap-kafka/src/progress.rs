@@ -117,11 +117,21 @@ impl ProgressTopic {
         &self.name
     }
 
-    /// Reads the topic to its end: the latest value of each key that starts with `prefix`. What was deleted is left out.
+    /// Reads the topic to its end: the latest value of each key that starts with `prefix`. What was deleted is left out. Waits for
+    /// transactions that are open there.
     pub async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        self.read(prefix, true).await.map(|(values, _)| values)
+    }
+
+    /// As [`ProgressTopic::load`], without waiting: what stands behind an open transaction is not seen. Says whether that is nothing.
+    pub async fn peek(&self, prefix: &[u8]) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+        self.read(prefix, false).await
+    }
+
+    async fn read(&self, prefix: &[u8], waits: bool) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
         let (options, name, prefix, deadline) =
             (self.options.clone(), self.name.clone(), prefix.to_vec(), Instant::now() + self.timeout);
-        blocking(move || load(&options, &name, &prefix, deadline)).await.map_err(|error| self.fault("reading", error))
+        blocking(move || load(&options, &name, &prefix, waits, deadline)).await.map_err(|error| self.fault("reading", error))
     }
 
     /// Writes values, or deletes (`None`), in the order given, and returns when all in-sync replicas have them.
@@ -193,18 +203,20 @@ impl Writer {
     }
 }
 
-/// Where the records lie, once every transaction that is open now has ended. Before that, what is committed behind an open one is not seen: a
-/// tap would start from an older place than the one it had reached, and send again what it had sent.
-fn settled_bounds(options: &Options, name: &str, reader: &Reader, deadline: Instant) -> Result<Bounds> {
+/// Where the records lie, and whether that is all of them. `waits`: once every transaction that is open now has ended. Before that, what is
+/// committed behind an open one is not seen: a tap would start from an older place than the one it had reached, and send again what it had sent.
+fn settled_bounds(options: &Options, name: &str, reader: &Reader, waits: bool, deadline: Instant) -> Result<(Bounds, bool)> {
     let end = Reader::open_uncommitted(options, name)?.bounds(PARTITION, deadline)?.end;
     let mut told = false;
     loop {
         let bounds = reader.bounds(PARTITION, deadline)?;
-        if bounds.end >= end {
-            return Ok(bounds);
+        let is_settled = bounds.end >= end;
+        if is_settled || !waits {
+            return Ok((bounds, is_settled));
         }
         if left(deadline).is_zero() {
-            let message = format!("a transaction in the topic {name} has been open all the time: Kafka ends it after its timeout");
+            let message =
+                format!("a transaction in the topic {name} has been open all the time: Kafka ends it after its timeout");
             return Err(Error::transient(Code::PROGRESS, message));
         }
         if !told {
@@ -215,9 +227,15 @@ fn settled_bounds(options: &Options, name: &str, reader: &Reader, deadline: Inst
     }
 }
 
-fn load(options: &Options, name: &str, prefix: &[u8], deadline: Instant) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+fn load(
+    options: &Options,
+    name: &str,
+    prefix: &[u8],
+    waits: bool,
+    deadline: Instant,
+) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
     let reader = Reader::open(options, name)?;
-    let Bounds { oldest, end } = settled_bounds(options, name, &reader, deadline)?;
+    let (Bounds { oldest, end }, is_settled) = settled_bounds(options, name, &reader, waits, deadline)?;
     let mut values = BTreeMap::new();
     // One past the last record seen.
     let mut next = oldest;
@@ -247,5 +265,5 @@ fn load(options: &Options, name: &str, prefix: &[u8], deadline: Instant) -> Resu
             Step::Nothing => {}
         }
     }
-    Ok(values)
+    Ok((values, is_settled))
 }

@@ -7,6 +7,7 @@ mod application_writes;
 mod arrival;
 mod composite_keys;
 mod encodings;
+mod exactly_once;
 mod faults;
 mod idle_database;
 mod joining;

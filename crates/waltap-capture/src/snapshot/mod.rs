@@ -4,13 +4,14 @@
 //! is sent), done (written after its last row is confirmed). What a crash leaves in the middle decides how it is read again: see
 //! `tap::session`.
 
+mod lots;
 mod plan;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, RwLock, mpsc};
 use tokio::task::JoinSet;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
@@ -19,6 +20,7 @@ use waltap_postgres::catalog::Table;
 use crate::progress::{Progress, TableRecord};
 use crate::sink::{Reports, Sink, TableCount};
 use crate::tap::{Context, TypeCache};
+use lots::Lots;
 
 pub(crate) use plan::PlannedTable;
 
@@ -69,6 +71,8 @@ impl Reading<'_> {
         let workers = self.context.options().snapshot_workers.get();
         let (chunks, waiting) = mpsc::channel(workers * 2);
         let waiting = Arc::new(Mutex::new(waiting));
+        let gate = Arc::new(RwLock::new(()));
+        let mut lots = self.context.transaction_budget().map(|budget| Lots::new(self, &gate, budget));
         let mut tasks = JoinSet::new();
         for _ in 0..workers.min(tables.len().max(1) * 4) {
             let worker = worker::Worker {
@@ -77,6 +81,7 @@ impl Reading<'_> {
                 sink: Arc::clone(self.sink),
                 reports: self.reports.clone(),
                 chunks: Arc::clone(&waiting),
+                gate: Arc::clone(&gate),
             };
             tasks.spawn(worker.run());
         }
@@ -85,23 +90,34 @@ impl Reading<'_> {
         let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
         let mut open = OpenTables { reports: self.reports.clone(), fresh, tables: BTreeMap::new(), next: 0, changed: Vec::new() };
         let mut planner = plan::Planner::new(self.context, types).await?;
-        let mut remaining = tables.into_iter();
+        let mut remaining = tables.into_iter().peekable();
         loop {
-            let lot: Vec<Table> = remaining.by_ref().take(TABLES_A_LOT).collect();
+            let lot = match lots {
+                Some(_) => Lots::next(&mut remaining, TABLES_A_LOT),
+                None => remaining.by_ref().take(TABLES_A_LOT).collect(),
+            };
             if lot.is_empty() {
                 break;
             }
-            // A table that is done has new leaves alone to be read, and stays done.
-            let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
-            let records = begun.map(|table| (table.oid, TableRecord::reading(table, self.snapshot.lsn))).collect();
-            progress.set_tables(records).await?;
+            if lots.is_none() {
+                // A table that is done has new leaves alone to be read, and stays done.
+                let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
+                let records = begun.map(|table| (table.oid, TableRecord::reading(table, self.snapshot.lsn))).collect();
+                progress.set_tables(records).await?;
+            }
             for planned in planner.plan(lot).await? {
                 let account = open.open(&planned);
                 for chunk in planned.jobs(account) {
                     hand_out(&chunks, chunk, &mut tasks, self.reports).await?;
+                    if let Some(lots) = &mut lots {
+                        lots.commit_if_late(&mut open, progress).await?;
+                    }
                 }
             }
-            open.settle(progress, self.snapshot.lsn).await?;
+            match &mut lots {
+                Some(lots) => lots.finish(&mut open, progress, &mut tasks).await?,
+                None => open.settle(progress, self.snapshot.lsn).await?,
+            }
         }
         drop(chunks);
         while !open.tables.is_empty() {
@@ -179,23 +195,55 @@ impl OpenTables {
 
     /// Records the tables of which every row is confirmed as done.
     async fn settle(&mut self, progress: &mut Progress, since: Lsn) -> Result<()> {
+        let settled = self.take_settled(progress, since);
+        progress.unset_tables(&settled.unset).await?;
+        progress.set_tables(settled.done).await
+    }
+
+    /// Whether every row of every table is delivered.
+    fn is_read(&self) -> bool {
+        self.tables.values().all(|(_, count)| count.is_done())
+    }
+
+    /// The open tables, none of which counts as fresh from now on.
+    fn begin_all(&mut self) -> impl Iterator<Item = Table> {
+        let tables: Vec<Table> = self.tables.values().map(|(table, _)| table.clone()).collect();
+        for table in &tables {
+            self.fresh.remove(&table.oid);
+        }
+        tables.into_iter()
+    }
+
+    /// Takes the tables out of which every row is confirmed.
+    fn take_settled(&mut self, progress: &Progress, since: Lsn) -> Settled {
         let done: Vec<u32> = self.tables.iter().filter(|(_, (_, count))| count.is_done()).map(|(number, _)| *number).collect();
-        let (mut records, mut unset) = (Vec::new(), Vec::new());
+        let mut settled = Settled::default();
         for number in done {
             self.reports.close_table(number);
             let Some((table, count)) = self.tables.remove(&number) else { continue };
             if count.has_changed() {
-                if count.is_empty() && self.fresh.contains(&table.oid) {
+                match self.fresh.contains(&table.oid) {
                     // As if it had not been begun: then its changes wait for its rows.
-                    unset.push(table.oid);
+                    true if count.is_empty() => settled.unset.push(table.oid),
+                    true => settled.begun.push(table.display_name()),
+                    false => {}
                 }
                 self.changed.push(table);
             } else {
                 tracing::debug!(table = table.display_name(), "every row is confirmed");
-                records.push((table.oid, TableRecord::done(&table, since, progress.table(table.oid))));
+                settled.done.push((table.oid, TableRecord::done(&table, since, progress.table(table.oid))));
             }
         }
-        progress.unset_tables(&unset).await?;
-        progress.set_tables(records).await
+        settled
     }
+}
+
+/// What became of tables that were read.
+#[derive(Default)]
+struct Settled {
+    done: Vec<(u32, TableRecord)>,
+    /// Fresh tables that changed before anything of them was sent.
+    unset: Vec<u32>,
+    /// The names of fresh tables that changed when something of them had been sent.
+    begun: Vec<String>,
 }

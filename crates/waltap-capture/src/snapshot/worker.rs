@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, RwLock, mpsc};
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Outbox, Stamp, TableShape};
 use waltap_pgoutput::PgTime;
@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) sink: Arc<Sink>,
     pub(super) reports: Reports,
     pub(super) chunks: Arc<Mutex<mpsc::Receiver<Job>>>,
+    /// Held for reading while something is sent.
+    pub(super) gate: Arc<RwLock<()>>,
 }
 
 impl Worker {
@@ -84,11 +86,15 @@ impl Worker {
         let mut sender = Sender::new(self, job)?;
         let counters = self.context.shared.metrics.op(&self.context.database, &job.table.schema, &job.table.name, "r");
         let mut batch: Vec<Bytes> = Vec::new();
-        sender.tell_version()?;
-        sender.staged.hand_over(&self.sink).await?;
+        {
+            let _may_send = self.gate.read().await;
+            sender.tell_version()?;
+            sender.staged.hand_over(&self.sink).await?;
+        }
         loop {
             batch.clear();
             let more = rows.read_batch(&mut batch, BATCH_BYTES_MAX).await?;
+            let may_send = self.gate.read().await;
             let before = sender.rows;
             sender.now = PgTime::from(SystemTime::now());
             for line in batch.iter().flat_map(|piece| lines(piece)) {
@@ -103,6 +109,7 @@ impl Worker {
             self.context.board.facts().snapshot_rows += sender.rows - before;
             counters.add(std::mem::take(&mut sender.events), std::mem::take(&mut sender.bytes));
             self.sink.flush().await?;
+            drop(may_send);
             if !more {
                 return Ok(sender.records);
             }

@@ -110,8 +110,8 @@ impl Context {
     pub(crate) async fn fence(&self) -> Result<()> {
         match &self.shared.destination {
             Destination::Kafka(kafka) => {
-                let fencing = kafka.cluster.open_transactions(&kafka.options, &self.transactional_id(), Reports::default());
-                fencing.await.map(drop)
+                let id = self.transactional_id();
+                kafka.cluster.open_transactions(&kafka.options, &id, Reports::default()).await.map(drop)
             }
             Destination::Output(_) => Ok(()),
         }
@@ -120,6 +120,16 @@ impl Context {
     /// By this the transactions of this tap are known to Kafka, and those of no other.
     fn transactional_id(&self) -> String {
         format!("waltap-{}-{}", self.options().name, self.database)
+    }
+
+    /// How long a Kafka transaction of a snapshot may last, where there are any: half of what Kafka allows.
+    pub(crate) fn transaction_budget(&self) -> Option<Duration> {
+        match &self.shared.destination {
+            Destination::Kafka(kafka) if kafka.options.delivery != Delivery::AtLeastOnce => {
+                Some(kafka.options.client.transaction_timeout() / 2)
+            }
+            _ => None,
+        }
     }
 
     /// The bounds of Kafka transactions, where there are any.

@@ -1,5 +1,6 @@
 //! The opening of a session: everything from the first connection to a stream that is about to start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,6 +8,8 @@ use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::SlotOptions;
+use waltap_postgres::replication::SystemIdentity;
+use waltap_postgres::slot::SlotState;
 
 use super::Context;
 use super::discovery::{Expectation, Look, look};
@@ -14,8 +17,10 @@ use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
 use super::side_topics::SideTopics;
 use crate::options::SnapshotMode;
+use crate::position::Position;
 use crate::progress::{Progress, SlotRecord};
-use crate::slot_plan::{SlotPlan, plan};
+use crate::sink::{Reports, Sink};
+use crate::slot_plan::{SlotPlan, plan, went_back};
 use crate::snapshot::ExportedSnapshot;
 use crate::source::{Replication, Sql};
 
@@ -39,6 +44,9 @@ pub(crate) struct Ready {
     pub(crate) start: Lsn,
     pub(crate) record: SlotRecord,
     pub(crate) rows: Rows,
+    /// Where events go. With Kafka transactions, those of earlier sessions are over.
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) reports: Reports,
     /// The session that has claimed the slot; the claim ends with it.
     pub(crate) claim: Sql,
     /// Topics that are no table's.
@@ -57,14 +65,14 @@ pub(crate) enum Rows {
     Later(HeldSnapshot),
 }
 
-/// Opens. The order matters: publication before slot, progress before slot, slot before rows.
+/// Opens. The order matters: the claim before progress, publication before slot, progress before slot, slot before rows.
 pub(crate) async fn open(context: &Context) -> Result<Opening> {
     context.board.facts().waiting_for_transactions = None;
     let mut sql = context.sql().await?;
-    let mut progress = Progress::load(context.store()).await?;
     if !context.is_temporary() {
         claim(context, &sql).await?;
     }
+    let (mut progress, is_settled) = Progress::peek(context.store()).await?;
     let expectation = match &progress.slot {
         None => Expectation::First,
         Some(_) => Expectation::Known(None),
@@ -75,7 +83,9 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         return Ok(Opening::Idle);
     }
     let mut replication = context.replication().await?;
-    let system_id = replication.system_id().await?;
+    let SystemIdentity { system_id, timeline, .. } = replication.identify().await?;
+    let reports = Reports::default();
+    let sink = Arc::new(open_sink(context, &mut progress, is_settled, &reports).await?);
     let found = sql.slot(&context.slot).await?;
     let mode = context.options().snapshot;
     let plan = match context.is_temporary() {
@@ -96,12 +106,69 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         SlotPlan::Create => create(context, &sql, &mut replication, &mut progress, &system_id, &look).await?,
         SlotPlan::Resume(start) => (start, resume(context, &sql, &mut progress, &look, start).await?),
     };
+    let position = match &progress.slot {
+        Some(record) => known_position(record, timeline, found.as_ref())?,
+        None => None,
+    };
+    let timeline = (position.is_some() || sink.is_transactional()).then_some(timeline);
     let acknowledged = progress.slot.as_ref().and_then(|record| record.acknowledged).unwrap_or(start).max(start);
-    let record = SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged) };
+    let record = SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, timeline };
     if progress.slot.as_ref() != Some(&record) {
         progress.set_slot(record.clone()).await?;
     }
-    Ok(Opening::Ready(Box::new(Ready { look, progress, replication, start, record, rows, side_topics, claim: sql })))
+    Ok(Opening::Ready(Box::new(Ready {
+        look,
+        progress,
+        replication,
+        start,
+        record,
+        rows,
+        sink,
+        reports,
+        side_topics,
+        claim: sql,
+    })))
+}
+
+/// Opens the sink. Where Kafka transactions may have been open, progress is read again once they have ended: then it is the last word.
+async fn open_sink(context: &Context, progress: &mut Progress, is_settled: bool, reports: &Reports) -> Result<Sink> {
+    let sink = context.open_sink(reports.clone()).await?;
+    let had_transactions = !is_settled || progress.slot.as_ref().is_some_and(|record| record.position.is_some());
+    if had_transactions
+        && !sink.is_transactional()
+        && let Err(error) = context.fence().await
+    {
+        // Then Kafka ends them itself, which takes as long as a transaction may last.
+        tracing::warn!(
+            database = context.database,
+            error = error.report(),
+            remedy = error.remedy_text(),
+            "Kafka transactions of an earlier run cannot be ended, and are waited for"
+        );
+    }
+    if had_transactions || sink.is_transactional() {
+        *progress = Progress::load(context.store()).await?;
+    }
+    Ok(sink)
+}
+
+/// How far the events are in Kafka, as far as that can be relied on.
+fn known_position(record: &SlotRecord, timeline: u32, found: Option<&SlotState>) -> Result<Option<Position>> {
+    let Some(position) = record.position else { return Ok(None) };
+    if record.timeline != Some(timeline) {
+        // The log of another timeline may hold other changes at the same places.
+        tracing::warn!(
+            slot = record.slot,
+            position = %position.commit_lsn,
+            timeline,
+            "the server is on another timeline than before: what the slot sends again is sent to Kafka again, and nothing is passed over"
+        );
+        return Ok(None);
+    }
+    match found {
+        Some(found) if found.server_lsn < position.commit_lsn => Err(went_back(record, position, found)),
+        _ => Ok(Some(position)),
+    }
 }
 
 /// Makes sure that no other process works with the slot: not while it streams, which the server itself refuses, and not while it reads
@@ -130,7 +197,15 @@ async fn create(
 ) -> Result<(Lsn, Rows)> {
     let slot = context.slot.clone();
     // First the intention, so that a crash right after the making leaves a slot that is known to be ours, and unread.
-    progress.set_slot(SlotRecord { system_id: system_id.to_owned(), slot: slot.clone(), acknowledged: None }).await?;
+    progress
+        .set_slot(SlotRecord {
+            system_id: system_id.to_owned(),
+            slot: slot.clone(),
+            acknowledged: None,
+            position: None,
+            timeline: None,
+        })
+        .await?;
     let initial = context.options().snapshot == SnapshotMode::Initial;
     let options = SlotOptions { temporary: context.is_temporary(), export_snapshot: initial };
     let created = patiently(context, replication.create_slot(&slot, options)).await?;

@@ -111,13 +111,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A stream that the slot sends from `start`. What comes again up to `known` is not sent again.
-    pub(crate) fn new(
-        sink: Arc<Sink>,
-        encoder: Encoder,
-        start: Lsn,
-        side_topics: SideTopics,
-        known: Option<Position>,
-    ) -> Self {
+    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn, side_topics: SideTopics, known: Option<Position>) -> Self {
         Stream {
             sink,
             tables: Tables::default(),

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use waltap_error::{Code, Error, Result};
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
-use waltap_postgres::replication::StatusHandle;
 
 use super::pace::Pace;
 use crate::options::TransactionBounds;
 use crate::position::Position;
 use crate::progress::SlotRecord;
+use crate::source::Status;
 
 /// How long a Kafka transaction may wait for the end of a PostgreSQL transaction before it is committed in its middle: well under the time
 /// after which Kafka would roll it back.
@@ -32,14 +32,24 @@ pub(crate) struct Transactions {
     /// Bytes of events in the open transaction.
     bytes: u64,
     committed_at: Instant,
-    status: StatusHandle,
+    /// Whether something is under way that was not seen through when it was cut off: a commit, or rows of a table.
+    is_within_step: bool,
+    status: Status,
 }
 
 impl Transactions {
     /// `record` is what progress holds now.
-    pub(crate) fn new(bounds: TransactionBounds, record: SlotRecord, status: StatusHandle) -> Self {
+    pub(crate) fn new(bounds: TransactionBounds, record: SlotRecord, status: Status) -> Self {
         let now = Instant::now();
-        Transactions { bounds, pace: Pace::new(bounds.latency_max, now), record, bytes: 0, committed_at: now, status }
+        Transactions {
+            bounds,
+            pace: Pace::new(bounds.latency_max, now),
+            record,
+            bytes: 0,
+            committed_at: now,
+            is_within_step: false,
+            status,
+        }
     }
 
     /// Notes events that were sent. Does nothing when there were none.
@@ -48,6 +58,21 @@ impl Transactions {
             self.bytes += bytes;
             self.pace.note_events(now);
         }
+    }
+
+    /// Begins what must be seen through before anything may be committed.
+    pub(crate) fn begin_step(&mut self) {
+        self.is_within_step = true;
+    }
+
+    /// It was seen through.
+    pub(crate) fn end_step(&mut self) {
+        self.is_within_step = false;
+    }
+
+    /// Whether it was cut off: nobody knows what is committed, or what would be.
+    pub(crate) fn is_within_step(&self) -> bool {
+        self.is_within_step
     }
 
     /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then.
@@ -84,6 +109,7 @@ impl Transactions {
         self.bytes = 0;
         self.committed_at = now;
         self.record = record;
+        self.is_within_step = false;
         Ok(())
     }
 }

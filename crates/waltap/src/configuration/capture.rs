@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use waltap_capture::{
-    ColumnSelection, DatabaseSelection, KafkaSinkOptions, KeyChoice, Options, OutboxChoice, SinkOptions, SnapshotMode,
-    TableSelection, TopicTemplate,
+    ColumnSelection, DatabaseSelection, Delivery, KafkaSinkOptions, KeyChoice, Options, OutboxChoice, SinkOptions, SnapshotMode,
+    TableSelection, TopicTemplate, TransactionBounds,
 };
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
@@ -26,8 +26,25 @@ const SNAPSHOT_WORKERS_MAX: usize = 64;
 /// Between two looks at the catalog there is at least this: it costs the server a few queries for each database.
 const DISCOVERY_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
+/// A commit costs milliseconds: below this there is nothing to choose.
+const TRANSACTION_LATENCY_MIN: Duration = Duration::from_millis(1);
+
+/// Well under the time after which Kafka rolls a transaction back.
+const TRANSACTION_LATENCY_MAX: Duration = Duration::from_secs(10);
+
+/// Below this most PostgreSQL transactions would be parted.
+const TRANSACTION_BYTES_MIN: u64 = 64 << 10;
+
 /// Settings that mean nothing when events go to standard output.
-const KAFKA_ONLY: &[&str] = &["brokers", "partitions", "replication-factor", "queue-bytes"];
+const KAFKA_ONLY: &[&str] = &[
+    "brokers",
+    "partitions",
+    "replication-factor",
+    "queue-bytes",
+    "delivery",
+    "transaction-max-latency",
+    "transaction-max-bytes",
+];
 
 /// Where the status server listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +251,25 @@ impl Configuration {
             client: self.kafka()?,
             partitions: partitions.unwrap_or(1),
             replication_factor: replicas.map_or(-1, i32::from),
+            delivery: self.delivery()?,
         }))
+    }
+
+    fn delivery(&self) -> Result<Delivery> {
+        let latency_max = self.required("transaction-max-latency", |text| match humantime::parse_duration(text.trim()) {
+            Ok(latency) if (TRANSACTION_LATENCY_MIN..=TRANSACTION_LATENCY_MAX).contains(&latency) => Ok(latency),
+            Ok(_) => Err("is not between 1ms and 10s"),
+            Err(_) => Err("is not a duration such as `250ms` or `1s`"),
+        })?;
+        let bytes_max = self.required("transaction-max-bytes", |text| match parse_size(text) {
+            Ok(bytes) if bytes >= TRANSACTION_BYTES_MIN => Ok(bytes),
+            Ok(_) => Err("is less than 64KiB"),
+            Err(_) => Err("is not a size in bytes such as `64MiB`, `1GB` or `500000`"),
+        })?;
+        Ok(match self.choice("delivery")? {
+            "exactly-once" => Delivery::ExactlyOnce(TransactionBounds { latency_max, bytes_max }),
+            _ => Delivery::AtLeastOnce,
+        })
     }
 
     /// Kafka's settings beside `sink: stdout` are a contradiction when both were written in the same place, or the former in a stronger

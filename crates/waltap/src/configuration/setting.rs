@@ -291,6 +291,40 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "delivery",
+        value_name: "GUARANTEE",
+        heading: SINK,
+        default: Some("at-least-once"),
+        choices: &[
+            ("at-least-once", "every change is there; one that comes again after a crash carries the same position"),
+            (
+                "exactly-once",
+                "every change is there once, for readers with isolation.level=read_committed; by Kafka transactions",
+            ),
+        ],
+        help: "What readers of the topics may rely on, through any number of crashes",
+        more: "A capture may be stopped and started again with the other one. What each costs: docs/delivery.md",
+        ..PLAIN
+    },
+    Setting {
+        key: "transaction-max-latency",
+        value_name: "DURATION",
+        heading: SINK,
+        default: Some("250ms"),
+        help: "The most that a change waits for the Kafka transaction that it is in to be committed, with exactly-once",
+        more: "An idle stream commits at once. A busy one gathers up to this, and to the end of a PostgreSQL transaction.",
+        ..PLAIN
+    },
+    Setting {
+        key: "transaction-max-bytes",
+        value_name: "SIZE",
+        heading: SINK,
+        default: Some("256MiB"),
+        help: "The size of a Kafka transaction at which a PostgreSQL transaction is parted over several, with exactly-once",
+        more: "Below it, each PostgreSQL transaction is seen as a whole or not at all. Examples: 64MiB, 1GB",
+        ..PLAIN
+    },
+    Setting {
         key: "topic",
         value_name: "TEMPLATE",
         heading: TOPICS,

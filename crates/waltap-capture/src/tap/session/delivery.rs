@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, timeout};
 use waltap_error::{Error, Result};
 
 use super::super::acknowledger::Acknowledger;
@@ -78,23 +78,26 @@ impl Session<'_> {
     /// Commits what was sent, and the place behind it, as one; then tells PostgreSQL. Does nothing without Kafka transactions.
     pub(super) async fn commit(&mut self) -> Result<()> {
         let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
+        transactions.begin_step();
         transactions.note_events(self.stream.take_bytes(), self.batch_began);
         let record = transactions.next_record(self.stream.prospect(), self.stream.position());
         let started = Instant::now();
         let sink = Arc::clone(&self.stream.sink);
         let store = self.progress.store().clone();
-        let committing = async {
-            store.send_slot(&sink, &record).await?;
-            sink.commit().await
-        };
-        let mut committing = std::pin::pin!(committing);
-        let mut ticks = interval(BOARD_INTERVAL);
-        loop {
-            tokio::select! {
-                biased;
-                committed = &mut committing => break committed?,
-                // An outage shows.
-                _ = ticks.tick() => self.show(),
+        {
+            let committing = async {
+                store.send_slot(&sink, &record).await?;
+                sink.commit().await
+            };
+            let mut committing = std::pin::pin!(committing);
+            let mut ticks = interval(BOARD_INTERVAL);
+            loop {
+                tokio::select! {
+                    biased;
+                    committed = &mut committing => break committed?,
+                    // An outage shows.
+                    _ = ticks.tick() => self.show(),
+                }
             }
         }
         self.reports.take(&mut self.confirmations)?;
@@ -103,6 +106,40 @@ impl Session<'_> {
             transactions.committed(record, durable, started)?;
         }
         self.context.board.facts().confirmed = durable.lsn();
+        Ok(())
+    }
+
+    /// Begins what must be seen through before anything is committed: rows that are read count as a whole. [`Session::rows_committed`] ends it.
+    pub(super) async fn commit_before_rows(&mut self) -> Result<()> {
+        self.commit().await?;
+        if let Delivery::ExactlyOnce(transactions) = &mut self.delivery {
+            transactions.begin_step();
+        }
+        Ok(())
+    }
+
+    /// Rows were read, and committed.
+    pub(super) fn rows_committed(&mut self) {
+        if let Delivery::ExactlyOnce(transactions) = &mut self.delivery {
+            transactions.end_step();
+        }
+    }
+
+    /// Commits what is left at the end, as far as it is whole; otherwise rolls it back, and the next session sends it again.
+    pub(super) async fn commit_rest(&mut self, patience: Duration) -> Result<()> {
+        let Delivery::ExactlyOnce(transactions) = &self.delivery else { return Ok(()) };
+        let sink = Arc::clone(&self.stream.sink);
+        if !transactions.is_within_step() && self.stream.may_split() {
+            let commit = async {
+                self.stream.staged.hand_over(&sink).await?;
+                self.commit().await
+            };
+            if let Ok(committed) = timeout(patience, commit).await {
+                return committed;
+            }
+        }
+        tracing::warn!(database = self.context.database, "stopping with events that are not committed: they will be sent again");
+        self.abort().await;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use waltap_postgres::replication::Filled;
 
 use super::super::stop_asked;
 use super::Session;
+use super::delivery::Delivery;
 use crate::sink::Sink;
 use crate::source::Wire;
 
@@ -42,7 +43,11 @@ impl Session<'_> {
 
     /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
     pub(super) async fn finish(mut self, wire: Wire) -> Result<()> {
-        self.drain(DRAIN_TIMEOUT).await?;
+        match self.delivery {
+            Delivery::AtLeastOnce(_) => self.drain(DRAIN_TIMEOUT).await?,
+            Delivery::ExactlyOnce(_) => self.commit_rest(DRAIN_TIMEOUT).await?,
+        }
+        self.show();
         let in_flight = self.stream.in_flight();
         if in_flight > 0 {
             tracing::warn!(
@@ -51,7 +56,7 @@ impl Session<'_> {
                 "stopping with events that Kafka has not confirmed: they will be sent again"
             );
         }
-        match timeout(FAREWELL_TIMEOUT, self.acknowledger.finish()).await {
+        match timeout(FAREWELL_TIMEOUT, self.delivery.finish()).await {
             Ok(finished) => finished?,
             Err(_) => tracing::warn!(
                 database = self.context.database,
@@ -70,7 +75,9 @@ impl Session<'_> {
         if let Err(earlier) = self.reports.check() {
             return earlier;
         }
-        if error.kind() == Kind::Transient
+        if self.stream.sink.is_transactional() {
+            self.abort().await;
+        } else if error.kind() == Kind::Transient
             && let Err(error) = self.drain(DRAIN_TIMEOUT).await
         {
             return error;

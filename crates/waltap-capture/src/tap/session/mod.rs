@@ -1,5 +1,6 @@
 //! A session: from connecting to the end of the connection, with a ledger and a sink of its own.
 
+mod delivery;
 mod ending;
 mod rows;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use waltap_error::Result;
 use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, StartOptions};
 
+use self::delivery::Delivery;
 use self::ending::patience_ended;
 use self::rows::{Exporting, ready};
 use super::acknowledger::Acknowledger;
@@ -21,6 +23,7 @@ use super::export::{HeldSnapshot, export};
 use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
 use super::side_topics::Pulse;
 use super::stream::{Ahead, Stream, Taken};
+use super::transactions::Transactions;
 use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
 use crate::progress::Progress;
@@ -66,6 +69,14 @@ async fn sleep(duration: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Waits until then; for ever when there is no such time. Cancel safe.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// `None` when the stop came first.
 async fn until_shutdown<T>(shutdown: &mut watch::Receiver<bool>, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     tokio::select! {
@@ -83,7 +94,7 @@ async fn read_once(context: &Context) -> Result<Ended> {
     context.board.set_state(TapState::Snapshot);
     let (mut progress, mut held) = open_once(context).await?;
     let reports = Reports::default();
-    let sink = Arc::new(context.open_sink(reports.clone())?);
+    let sink = Arc::new(context.open_sink(reports.clone()).await?);
     let mut types = TypeCache::default();
     loop {
         let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &held.snapshot };
@@ -96,9 +107,7 @@ async fn read_once(context: &Context) -> Result<Ended> {
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, mut progress, replication, start, record, rows, side_topics, claim: _claim } = ready;
-    let reports = Reports::default();
-    let sink = Arc::new(context.open_sink(reports.clone())?);
+    let Ready { look, mut progress, replication, start, record, rows, sink, reports, side_topics, claim: _claim } = ready;
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
@@ -120,11 +129,15 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         status_interval: None,
     };
     let (mut wire, status) = replication.start(options).await?;
+    let known = record.position;
     let mut session = Session {
         context,
-        acknowledger: Acknowledger::start(progress.store().clone(), record, status.clone()),
+        delivery: match context.transactions() {
+            Some(bounds) => Delivery::ExactlyOnce(Transactions::new(bounds, record, status.clone())),
+            None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
+        },
         discovery: Discovery::start(context.clone(), &look),
-        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics),
+        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, known),
         pulse: Pulse::start(context),
         catalog: look.tables,
         progress,
@@ -135,6 +148,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         exporting: None,
         confirmations: Vec::new(),
         events_shown: 0,
+        batch_began: Instant::now(),
     };
     let result = session.work(&mut wire, held, shutdown).await;
     match result {
@@ -154,7 +168,7 @@ struct Session<'a> {
     stream: Stream,
     pulse: Pulse,
     status: Status,
-    acknowledger: Acknowledger,
+    delivery: Delivery,
     discovery: Discovery,
     /// A snapshot under which tables are read again once the stream has reached it.
     held: Option<HeldSnapshot>,
@@ -163,6 +177,8 @@ struct Session<'a> {
     confirmations: Vec<(GroupId, u64)>,
     /// Of the stream's events, those that are on the board.
     events_shown: u64,
+    /// When the frames that are being taken had come.
+    batch_began: Instant,
 }
 
 impl Session<'_> {
@@ -178,12 +194,13 @@ impl Session<'_> {
         let mut ticks = interval(BOARD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let commit_time = self.commit_time();
             // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
             // none of the others is ready again at once.
             tokio::select! {
                 biased;
                 () = stop_asked(shutdown) => return self.end_transaction(wire).await,
-                error = self.acknowledger.failed() => return Err(error),
+                error = self.delivery.failed() => return Err(error),
                 () = self.reports.for_stream() => {}
                 look = self.discovery.next() => {
                     if until_shutdown(shutdown, self.follow(look)).await?.is_none() {
@@ -205,6 +222,7 @@ impl Session<'_> {
                     }
                 }
                 _ = ticks.tick() => {}
+                // Before the commit: what has come already goes into it.
                 filled = wire.fill() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
@@ -214,6 +232,11 @@ impl Session<'_> {
                         taken = self.take_batch(wire) => taken?,
                     },
                 },
+                () = reached(commit_time) => {
+                    if until_shutdown(shutdown, self.commit()).await?.is_none() {
+                        return Ok(());
+                    }
+                }
             }
             self.settle()?;
             self.show();
@@ -223,6 +246,7 @@ impl Session<'_> {
     /// Takes every frame that has arrived.
     async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
         self.stream.begin_batch();
+        self.batch_began = Instant::now();
         while let Some(frame) = wire.next_frame()? {
             if let Some(held) = &self.held
                 && let Ahead::Reaches(lsn) = self.stream.look_ahead(frame)?
@@ -232,6 +256,7 @@ impl Session<'_> {
                 self.read_held(held).await?;
             }
             self.take(frame).await?;
+            self.commit_if_due().await?;
         }
         self.stream.sink.flush().await?;
         self.stream.tables.publish_counts();
@@ -274,21 +299,12 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 biased;
-                error = self.acknowledger.failed() => return Err(error),
+                error = self.delivery.failed() => return Err(error),
                 () = self.reports.for_stream() => self.settle()?,
                 _ = ticks.tick() => self.show(),
                 handed_over = self.stream.staged.hand_over(&sink) => return handed_over,
             }
         }
-    }
-
-    /// Enters what was confirmed, and passes on how far the slot may go.
-    fn settle(&mut self) -> Result<()> {
-        self.reports.take(&mut self.confirmations)?;
-        let durable = self.stream.settle(&mut self.confirmations)?;
-        self.acknowledger.advance(durable);
-        self.context.board.facts().confirmed = durable.lsn();
-        Ok(())
     }
 
     /// Brings the board up to date.

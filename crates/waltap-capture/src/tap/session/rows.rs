@@ -149,9 +149,11 @@ impl Session<'_> {
             return Ok(());
         }
         self.context.board.set_state(TapState::Snapshot);
+        self.commit_before_rows().await?;
         let sink = Arc::clone(&self.stream.sink);
         let reading = Reading { context: self.context, sink: &sink, reports: &self.reports, snapshot };
         reading.read(&mut self.progress, &mut self.types, tables).await?;
+        self.rows_committed();
         self.refresh_tables();
         Ok(())
     }
