@@ -17,6 +17,7 @@
 //!
 //! Every server dies with the process of the test, however that ends, and its folder is removed, by the next run at the latest.
 
+pub mod checker;
 mod failure;
 mod folder;
 mod http;
@@ -41,7 +42,7 @@ pub use kit::{Kit, run, run_within};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresOptions, repository};
 pub use process::{Launch, Process};
-pub use proxy::Proxy;
+pub use proxy::{Direction, Proxy, Side};
 pub use random::Random;
 pub use sql::Sql;
 pub use topics::{Record, Topics};

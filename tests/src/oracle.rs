@@ -13,6 +13,9 @@ mod order;
 mod rebuild;
 mod source;
 
+#[cfg(test)]
+pub(crate) use event::samples;
+
 pub use compare::{ReadTopic, TableReport, compare, ensure_equal, read};
 pub use event::{Columns, Event, Operation, Position, parse_lsn};
 pub use order::{OrderChecker, Verdict};

@@ -124,20 +124,24 @@ pub fn parse_lsn(text: &str) -> Result<u64> {
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     //! Events for the tests of the oracle.
 
     use super::*;
 
     /// `operation key position after`, with the value as a consumer gets it.
     pub(crate) fn event(op: &str, key: Option<u32>, lsn: u64, seq: Option<u64>, after: &str) -> Event {
+        event_with_key(op, key.map(|key| format!(r#"{{"id":{key}}}"#)).as_deref(), lsn, seq, after)
+    }
+
+    /// The same with a whole key.
+    pub(crate) fn event_with_key(op: &str, key: Option<&str>, lsn: u64, seq: Option<u64>, after: &str) -> Event {
         let value = format!(
             r#"{{"op":"{op}","source":{{"commit_lsn":"0/{lsn:X}","seq":{},"snapshot":{}}},"before":null,"after":{after}}}"#,
             seq.map_or_else(|| "null".to_owned(), |seq| seq.to_string()),
             op == "r"
         );
-        let key = key.map(|key| format!(r#"{{"id":{key}}}"#));
-        let record = Record { topic: "t".to_owned(), partition: 0, offset: 0, key, value: Some(value) };
+        let record = Record { topic: "t".to_owned(), partition: 0, offset: 0, key: key.map(str::to_owned), value: Some(value) };
         Event::read(&record).unwrap().unwrap()
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use waltap_tests::{KafkaOptions, PostgresOptions, Proxy, Result, ensure, free_port, run, wait_until};
+use waltap_tests::{Direction, KafkaOptions, PostgresOptions, Proxy, Result, Side, ensure, free_port, run, wait_until};
 
 #[test]
 fn postgres_keeps_what_it_committed_through_every_kind_of_end() -> Result {
@@ -83,18 +83,18 @@ fn kafka_can_stand_behind_a_proxy() -> Result {
         kafka.topics().create("t", 1).await?;
         let through = waltap_tests::Topics::new(kafka.brokers());
         through.produce("t", &[("k", "1")]).await?;
-        proxy.stall(true);
+        proxy.freeze(true);
         let stalled = tokio::time::timeout(Duration::from_millis(500), through.read("t")).await;
-        ensure!(stalled.is_err(), "a record came through a stalled proxy");
-        ensure!(kafka.topics().read("t").await?.len() == 1, "the straight way is stalled too");
-        proxy.stall(false);
+        ensure!(stalled.is_err(), "a record came through a frozen proxy");
+        ensure!(kafka.topics().read("t").await?.len() == 1, "the straight way is frozen too");
+        proxy.freeze(false);
         ensure!(through.read("t").await?.len() == 1, "it goes on");
         Ok(())
     })
 }
 
 #[test]
-fn proxy_cuts_refuses_and_delays() -> Result {
+fn proxy_does_to_a_connection_whatever_networks_do() -> Result {
     run("kit_proxy", async |_| {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let target = listener.local_addr()?.port();
@@ -114,7 +114,7 @@ fn proxy_cuts_refuses_and_delays() -> Result {
         stream.read_exact(&mut answer).await?;
         ensure!(&answer == b"ping", "{answer:?}");
 
-        proxy.delay(Duration::from_millis(100));
+        proxy.delay(Duration::from_millis(100), Duration::ZERO);
         let start = Instant::now();
         stream.write_all(b"slow").await?;
         stream.read_exact(&mut answer).await?;
@@ -126,10 +126,34 @@ fn proxy_cuts_refuses_and_delays() -> Result {
         })
         .await?;
 
-        proxy.delay(Duration::ZERO);
+        proxy.delay(Duration::ZERO, Duration::ZERO);
         proxy.refuse(true);
         let mut refused = TcpStream::connect(("127.0.0.1", proxy.port())).await?;
         ensure!(matches!(refused.read(&mut [0; 4]).await, Ok(0) | Err(_)), "a refused connection stays open");
+        proxy.heal();
+
+        let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await?;
+        proxy.throttle(Some(40));
+        let start = Instant::now();
+        stream.write_all(b"ping").await?;
+        stream.read_exact(&mut answer).await?;
+        ensure!(start.elapsed() >= Duration::from_millis(150), "both ways are throttled, but it took {:?}", start.elapsed());
+        proxy.heal();
+
+        proxy.freeze_one(Direction::Down, true);
+        stream.write_all(b"half").await?;
+        let frozen = tokio::time::timeout(Duration::from_millis(200), stream.read_exact(&mut answer)).await;
+        ensure!(frozen.is_err(), "an answer came through the frozen half");
+        proxy.freeze_one(Direction::Down, false);
+        stream.read_exact(&mut answer).await?;
+        ensure!(&answer == b"half", "{answer:?}");
+
+        proxy.abandon(Side::Server);
+        stream.write_all(b"lost").await?;
+        let silent = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut answer)).await;
+        ensure!(silent.is_err(), "the client was told, or answered: {silent:?}");
+        proxy.heal();
+        ensure!(matches!(stream.read(&mut answer).await, Ok(0) | Err(_)), "an abandoned connection stays open");
         Ok(())
     })
 }
