@@ -16,6 +16,16 @@ test: ready-kafka ## Everything: unit, property and end-to-end tests, against re
 	@scripts/install-postgres.sh 13 15 18
 	cargo test --locked --workspace --no-fail-fast
 
+# For all scenarios of `make chaos` together, each under both deliveries.
+MINUTES ?= 30
+SCENARIOS := 6
+DELIVERIES := 1
+
+.PHONY: chaos
+chaos: ready-kafka ## Faults of all kinds for MINUTES (30); KILLS=200 BROKER_KILLS=50 SERVER_KILLS=50 gives the kills a number to meet
+	CHAOS_SECONDS=$$(($(MINUTES) * 60 / ($(SCENARIOS) * $(DELIVERIES)))) \
+	cargo test --locked -p waltap-tests --test chaos -- --nocapture --test-threads 1
+
 .PHONY: test-matrix
 test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 18
 	@scripts/install-postgres.sh 13 14 15 16 17 18

@@ -1,0 +1,12 @@
+//! The wire to Kafka is cut, delayed, throttled, frozen and half-opened.
+
+use crate::budget::Budget;
+use crate::plan::Kind;
+use crate::scenario::Scenario;
+use crate::{Delivery, both_deliveries};
+
+fn scenario(delivery: Delivery) -> Scenario {
+    Scenario::new("kafka_wire", delivery, Budget::of_time(), &[(Kind::KafkaWire, 1)])
+}
+
+both_deliveries!(in_the_stream, scenario);

@@ -1,0 +1,35 @@
+//! Chaos: real servers, real kills, wires that break, a workload that says what was committed, and a checker that reads what arrived.
+//!
+//! One file a scenario; each is run once for each delivery. What is done when is drawn from a seed, which is printed first and with every
+//! failure. `CHAOS_SEED` brings a plan again, `CHAOS_SECONDS` says how long each scenario breaks things, and `KILLS`, `BROKER_KILLS` and
+//! `SERVER_KILLS` give those that kill a number to meet. `make chaos MINUTES=30` does all that.
+
+mod budget;
+mod fault;
+mod plan;
+mod sampler;
+mod scenario;
+mod stage;
+mod summary;
+mod verdict;
+mod workload;
+
+mod kafka_wire;
+mod kills_in_the_snapshot;
+mod kills_in_the_stream;
+mod large_transactions;
+mod mixed;
+mod postgres_wire;
+
+pub(crate) use waltap_tests::checker::Delivery;
+
+/// Runs a scenario's course under both deliveries.
+macro_rules! both_deliveries {
+    ($course:ident, $scenario:expr) => {
+        #[test]
+        fn at_least_once() -> waltap_tests::Result {
+            $scenario($crate::Delivery::AtLeastOnce).$course()
+        }
+    };
+}
+pub(crate) use both_deliveries;

@@ -1,0 +1,57 @@
+//! The end of a run: everything is mended, the writers rest, waltap comes to the end, and the checker has the last word.
+
+use waltap_tests::checker::{Delivery, Finding, Report, check};
+use waltap_tests::{Result, Waltap, ensure, oracle};
+
+use crate::sampler::{Sampler, Seen};
+use crate::stage::{Stage, TO_THE_END};
+use crate::workload::{self, Tally, UNSEEN, Writers};
+
+/// What one capture of a database came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) report: Report,
+    pub(crate) tally: Tally,
+    pub(crate) lag_bytes_max: u64,
+    pub(crate) samples: usize,
+}
+
+impl Stage<'_> {
+    /// Lets everything come to rest, stops waltap and checks. `patience` is what the slot has to come to the end.
+    pub(crate) async fn judge(
+        &self,
+        delivery: Delivery,
+        database: &str,
+        mut waltap: Waltap,
+        writers: Writers,
+        sampler: Sampler,
+    ) -> Result<Verdict> {
+        self.postgres_wire.heal();
+        self.kafka_wire.heal();
+        let tally = writers.stop().await?;
+        workload::ensure_kept(&self.postgres, database, &tally).await?;
+        // Nothing of the writers is written any more, and still the slot must come to the end: by keepalives.
+        let arrived = self.postgres.wait_confirmed(&[database], TO_THE_END).await;
+        waltap.process().ensure_running()?;
+        let code = waltap.terminate().await?;
+        ensure!(code == 0, "waltap was asked to stop and ended with {code}:\n{}", waltap.process().log_tail(20));
+        let Seen { samples, lag_bytes_max } = sampler.stop().await?;
+        let sampled = samples.len();
+        let truth = workload::truth(&self.postgres, database).await?;
+        let mut report = check(&self.kafka.topics(), delivery, samples, truth).await?;
+        if let Err(failure) = arrived {
+            report.add(Finding::stands_still(failure.to_string()));
+        }
+        Ok(Verdict { report, tally, lag_bytes_max, samples: sampled })
+    }
+
+    /// Fails unless the verdict is clean and every captured table can be rebuilt from its topic.
+    pub(crate) async fn ensure_faultless(&self, database: &str, verdict: &Verdict) -> Result {
+        verdict.report.ensure_clean()?;
+        let unseen = format!("{database}.{UNSEEN}");
+        for table in oracle::compare(&self.postgres, &self.kafka.topics(), &[database]).await? {
+            ensure!(table.topic == unseen || table.is_equal(), "{table}");
+        }
+        Ok(())
+    }
+}
