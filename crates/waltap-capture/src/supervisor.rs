@@ -18,6 +18,7 @@ use crate::kafka::{Cluster, ProgressTopic};
 use crate::naming::TopicClaims;
 use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
 use crate::preflight::{self, Told};
+use crate::sabotage;
 use crate::sink::Output;
 use crate::source::Server;
 use crate::status::TapState;
@@ -40,6 +41,7 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 const QUEUE_BYTES_MIN: usize = 4 << 20;
 
 pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::Receiver<bool>) -> Result<()> {
+    sabotage::start()?;
     let start = start_patiently(&options, &handle);
     let started = tokio::select! {
         started = start => started?,

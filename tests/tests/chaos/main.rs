@@ -14,6 +14,7 @@ mod summary;
 mod verdict;
 mod workload;
 
+mod broken;
 mod kafka_wire;
 mod kills_in_the_snapshot;
 mod kills_in_the_stream;

@@ -34,7 +34,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) deeds: Deeds,
     delivery: Delivery,
     arguments: Vec<String>,
-    environment: Vec<(String, String)>,
+    /// What waltap finds in its environment, beside what the tests run in.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl<'a> Stage<'a> {
@@ -57,11 +58,6 @@ impl<'a> Stage<'a> {
     /// Gives waltap more arguments, from its next start on.
     pub(crate) fn with_arguments(&mut self, arguments: &[&str]) {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-    }
-
-    /// Gives waltap a variable, from its next start on.
-    pub(crate) fn with_variable(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts a waltap that captures a database of the workload, through the wires.

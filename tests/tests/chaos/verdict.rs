@@ -1,10 +1,12 @@
 //! The end of a run: everything is mended, the writers rest, waltap comes to the end, and the checker has the last word.
 
+use std::time::Duration;
+
 use waltap_tests::checker::{Delivery, Finding, Report, check};
 use waltap_tests::{Result, Waltap, ensure, oracle};
 
 use crate::sampler::{Sampler, Seen};
-use crate::stage::{Stage, TO_THE_END};
+use crate::stage::Stage;
 use crate::workload::{self, Tally, UNSEEN, Writers};
 
 /// What one capture of a database came to.
@@ -25,13 +27,14 @@ impl Stage<'_> {
         mut waltap: Waltap,
         writers: Writers,
         sampler: Sampler,
+        patience: Duration,
     ) -> Result<Verdict> {
         self.postgres_wire.heal();
         self.kafka_wire.heal();
         let tally = writers.stop().await?;
         workload::ensure_kept(&self.postgres, database, &tally).await?;
         // Nothing of the writers is written any more, and still the slot must come to the end: by keepalives.
-        let arrived = self.postgres.wait_confirmed(&[database], TO_THE_END).await;
+        let arrived = self.postgres.wait_confirmed(&[database], patience).await;
         waltap.process().ensure_running()?;
         let code = waltap.terminate().await?;
         ensure!(code == 0, "waltap was asked to stop and ended with {code}:\n{}", waltap.process().log_tail(20));

@@ -14,6 +14,7 @@ use super::side_topics::SideTopics;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
 use crate::position::Position;
+use crate::sabotage::{Sabotage, is_on};
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
 
 /// A transaction of which the commit has not come yet.
@@ -263,7 +264,7 @@ impl Stream {
             let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
             version.send(&stamp, &mut out)?;
             self.bytes += out.bytes;
-            self.ledger.hand_over(open.group, out.records).map_err(imbalance)?;
+            hand_over(&mut self.ledger, open.group, out.records)?;
         }
         let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged).silent(is_repeat);
         let written = match &table.route {
@@ -278,7 +279,7 @@ impl Stream {
         self.bytes += bytes;
         open.has_events |= records > 0;
         // Reports are only taken between frames, so noting it after the fact is in time.
-        self.ledger.hand_over(open.group, records).map_err(imbalance)?;
+        hand_over(&mut self.ledger, open.group, records)?;
         Ok(Taken::Done)
     }
 
@@ -315,7 +316,9 @@ impl Stream {
         if !open.is_known() {
             self.position = Some(Position::after_transaction(commit.commit_lsn));
         }
-        self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
+        if open.has_events || !is_on(Sabotage::ForgetFiltered) {
+            self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
+        }
         self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {
             self.unconfirmed.push_back((commit.end_lsn, commit.commit_time));
@@ -387,7 +390,7 @@ impl Stream {
         })?;
         self.events += records;
         // Reports are only taken between frames, so noting it after the fact is in time.
-        self.ledger.hand_over(account, records).map_err(imbalance)
+        hand_over(&mut self.ledger, account, records)
     }
 
     /// The name of the topic that the last frame asked for.
@@ -406,10 +409,13 @@ impl Stream {
 
     /// Enters confirmations into the ledger, and says how far the slot may advance now.
     pub(crate) fn settle(&mut self, confirmations: &mut Vec<(GroupId, u64)>) -> Result<Durable> {
-        for (group, count) in confirmations.drain(..) {
+        for (group, count) in confirmations.drain(..).filter(|_| !is_on(Sabotage::ConfirmOnProduce)) {
             self.ledger.confirm(group, count).map_err(imbalance)?;
         }
-        let durable = self.ledger.durable();
+        let durable = match is_on(Sabotage::KeepaliveInFlight) {
+            true => Ledger::new(self.server).durable(),
+            false => self.ledger.durable(),
+        };
         while self.unconfirmed.front().is_some_and(|(end, _)| *end <= durable.lsn()) {
             self.unconfirmed.pop_front();
         }
@@ -420,7 +426,8 @@ impl Stream {
     pub(crate) fn position(&self) -> Option<Position> {
         match &self.open {
             Some(open) if open.ordinal > 0 && !open.is_repeat() => {
-                Some(Position { commit_lsn: open.begin.final_lsn, ordinal: Some(open.ordinal) })
+                let off_by_one = u64::from(is_on(Sabotage::SplitOffByOne));
+                Some(Position { commit_lsn: open.begin.final_lsn, ordinal: Some(open.ordinal + off_by_one) })
             }
             _ => self.position,
         }
@@ -471,6 +478,15 @@ impl Stream {
 
     fn transaction(&mut self) -> Result<&mut OpenTransaction> {
         self.open.as_mut().ok_or_else(|| out_of_place("a truncate outside of a transaction"))
+    }
+}
+
+/// Notes events that were handed to the sink.
+fn hand_over(ledger: &mut Ledger, group: GroupId, events: u64) -> Result<()> {
+    ledger.hand_over(group, events).map_err(imbalance)?;
+    match is_on(Sabotage::ConfirmOnProduce) {
+        true => ledger.confirm(group, events).map_err(imbalance),
+        false => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use waltap_error::{Error, Result};
 use super::super::acknowledger::Acknowledger;
 use super::super::transactions::Transactions;
 use super::{BOARD_INTERVAL, Session};
+use crate::sabotage::{Sabotage, is_on};
 
 /// How long Kafka may take to roll a transaction back before that is left to the next session.
 const ABORT_PATIENCE: Duration = Duration::from_secs(2);
@@ -86,7 +87,10 @@ impl Session<'_> {
         let store = self.progress.store().clone();
         {
             let committing = async {
-                store.send_slot(&sink, &record).await?;
+                match is_on(Sabotage::ProgressOutside) {
+                    true => store.write_slot(&record).await?,
+                    false => store.send_slot(&sink, &record).await?,
+                }
                 sink.commit().await
             };
             let mut committing = std::pin::pin!(committing);

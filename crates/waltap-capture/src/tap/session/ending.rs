@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use waltap_error::{Error, Kind, Result};
+use waltap_ledger::Ledger;
 use waltap_postgres::replication::Filled;
 
 use super::super::stop_asked;
 use super::Session;
 use super::delivery::Delivery;
+use crate::sabotage::{Sabotage, is_on};
 use crate::sink::Sink;
 use crate::source::Wire;
 
@@ -43,7 +45,10 @@ impl Session<'_> {
 
     /// Waits for what is in flight, tells progress and PostgreSQL, and closes.
     pub(super) async fn finish(mut self, wire: Wire) -> Result<()> {
-        match self.delivery {
+        match &self.delivery {
+            Delivery::AtLeastOnce(acknowledger) if is_on(Sabotage::DropAtStop) => {
+                acknowledger.advance(Ledger::new(self.stream.received()).durable());
+            }
             Delivery::AtLeastOnce(_) => self.drain(DRAIN_TIMEOUT).await?,
             Delivery::ExactlyOnce(_) => self.commit_rest(DRAIN_TIMEOUT).await?,
         }

@@ -1,0 +1,80 @@
+//! Breaks waltap on purpose, so that the tests can show that they would notice.
+//!
+//! Each switch is a fault that a connector could have, and that others had. The variable [`SABOTAGE_VARIABLE`] turns one on, in builds with debug
+//! assertions and in no other: a release has no switch, and what asks for one there is optimised away.
+
+/// The variable that breaks this build on purpose, for tests that must show that they would notice; a release has none.
+pub const SABOTAGE_VARIABLE: Option<&str> = if cfg!(debug_assertions) { Some("WALTAP_SABOTAGE") } else { None };
+
+/// One way of doing it wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// An event counts as confirmed once it is handed to the producer.
+    ConfirmOnProduce,
+    /// A keepalive's place is acknowledged while events are in flight.
+    KeepaliveInFlight,
+    /// At a stop, what is in flight is acknowledged and left behind.
+    DropAtStop,
+    /// The account of a transaction that the filters emptied is never closed.
+    ForgetFiltered,
+    /// A transaction that is parted over several of Kafka's goes on one change too late.
+    SplitOffByOne,
+    /// Progress is written before the Kafka transaction that it is about is committed, and not in it.
+    ProgressOutside,
+}
+
+#[cfg(debug_assertions)]
+mod switch {
+    use std::sync::OnceLock;
+
+    use waltap_error::{Code, Error, Result};
+
+    use super::{SABOTAGE_VARIABLE, Sabotage};
+
+    /// The switches, by the names that the variable has for them.
+    const NAMES: [(&str, Sabotage); 6] = [
+        ("confirm-on-produce", Sabotage::ConfirmOnProduce),
+        ("keepalive-in-flight", Sabotage::KeepaliveInFlight),
+        ("drop-at-stop", Sabotage::DropAtStop),
+        ("forget-filtered", Sabotage::ForgetFiltered),
+        ("split-off-by-one", Sabotage::SplitOffByOne),
+        ("progress-outside", Sabotage::ProgressOutside),
+    ];
+
+    static ON: OnceLock<Option<Sabotage>> = OnceLock::new();
+
+    /// Turns on what the variable asks for. Without it nothing is ever on.
+    pub(crate) fn start() -> Result<()> {
+        let Some(variable) = SABOTAGE_VARIABLE else { return Ok(()) };
+        let Some(name) = std::env::var_os(variable) else { return Ok(()) };
+        let Some((_, sabotage)) = NAMES.iter().find(|(known, _)| *known == name) else {
+            return Err(Error::configuration(Code::INVALID_VALUE, format!("{variable} names no sabotage: {}", name.display())));
+        };
+        tracing::warn!(?sabotage, "this waltap is broken on purpose, and loses or repeats events: {variable} is set");
+        // A second capture of the same process finds it set already, to the same.
+        ON.get_or_init(|| Some(*sabotage));
+        Ok(())
+    }
+
+    /// Whether this one is on.
+    pub(crate) fn is_on(sabotage: Sabotage) -> bool {
+        ON.get().is_some_and(|on| *on == Some(sabotage))
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod switch {
+    use waltap_error::Result;
+
+    use super::Sabotage;
+
+    pub(crate) fn start() -> Result<()> {
+        Ok(())
+    }
+
+    pub(crate) const fn is_on(_: Sabotage) -> bool {
+        false
+    }
+}
+
+pub(crate) use switch::{is_on, start};
