@@ -2,11 +2,10 @@
 //!
 //! Ports, as in [`crate::source`]: enums with the real thing in them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use waltap_error::Result;
-use waltap_kafka::{EnsuredTopic, Producer, TopicSpecification};
+use waltap_kafka::{EnsuredTopic, Entries, Producer, TopicSpecification};
 
 use crate::options::KafkaSinkOptions;
 use crate::sink::{Reports, Sink};
@@ -54,14 +53,14 @@ pub(crate) enum ProgressTopic {
 
 impl ProgressTopic {
     /// The latest value of each key that starts with `prefix`, once the transactions that are open there have ended.
-    pub(crate) async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    pub(crate) async fn load(&self, prefix: &[u8]) -> Result<Entries> {
         match self {
             ProgressTopic::Kafka(topic) => topic.load(prefix).await,
         }
     }
 
     /// As [`ProgressTopic::load`], without waiting for transactions that are open there. Says whether none hides anything.
-    pub(crate) async fn peek(&self, prefix: &[u8]) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+    pub(crate) async fn peek(&self, prefix: &[u8]) -> Result<(Entries, bool)> {
         match self {
             ProgressTopic::Kafka(topic) => topic.peek(prefix).await,
         }

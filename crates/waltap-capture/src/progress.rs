@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use waltap_error::{Code, Error, Result};
+use waltap_kafka::Entries;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::{Leaf, Table};
 
@@ -213,7 +214,7 @@ impl Progress {
     pub(crate) async fn load(store: Store) -> Result<Self> {
         let records = match &store.topic {
             Some(topic) => topic.load(store.prefix.as_bytes()).await?,
-            None => BTreeMap::new(),
+            None => Entries::new(),
         };
         Self::from_records(store, &records)
     }
@@ -222,12 +223,12 @@ impl Progress {
     pub(crate) async fn peek(store: Store) -> Result<(Self, bool)> {
         let (records, is_settled) = match &store.topic {
             Some(topic) => topic.peek(store.prefix.as_bytes()).await?,
-            None => (BTreeMap::new(), true),
+            None => (Entries::new(), true),
         };
         Ok((Self::from_records(store, &records)?, is_settled))
     }
 
-    fn from_records(store: Store, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Self> {
+    fn from_records(store: Store, records: &Entries) -> Result<Self> {
         let mut progress = Progress { store, slot: None, tables: BTreeMap::new() };
         for (key, value) in records {
             let key = String::from_utf8_lossy(key);

@@ -32,7 +32,7 @@ pub use options::{
 };
 pub use probe::{ClusterInfo, probe};
 pub use producer::{InFlight, Producer, SendError};
-pub use progress::{PROGRESS_TOPIC_DEFAULT, ProgressTopic};
+pub use progress::{Entries, PROGRESS_TOPIC_DEFAULT, ProgressTopic};
 pub use property::Property;
 pub use reachability::BrokerState;
 pub use tail::{Tail, TailRecord, TailStart};

@@ -27,6 +27,9 @@ const TRANSACTION_PAUSE: Duration = Duration::from_millis(50);
 /// How long one look for records takes at most before the time is checked.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// The latest value of each key.
+pub type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// A compacted topic of one partition, read as a map from key to latest value.
 ///
 /// Keys and values are the caller's own. One `ProgressTopic` writes in order; of two that write the same key, the later one wins.
@@ -119,16 +122,16 @@ impl ProgressTopic {
 
     /// Reads the topic to its end: the latest value of each key that starts with `prefix`. What was deleted is left out. Waits for
     /// transactions that are open there.
-    pub async fn load(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    pub async fn load(&self, prefix: &[u8]) -> Result<Entries> {
         self.read(prefix, true).await.map(|(values, _)| values)
     }
 
     /// As [`ProgressTopic::load`], without waiting: what stands behind an open transaction is not seen. Says whether that is nothing.
-    pub async fn peek(&self, prefix: &[u8]) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+    pub async fn peek(&self, prefix: &[u8]) -> Result<(Entries, bool)> {
         self.read(prefix, false).await
     }
 
-    async fn read(&self, prefix: &[u8], waits: bool) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+    async fn read(&self, prefix: &[u8], waits: bool) -> Result<(Entries, bool)> {
         let (options, name, prefix, deadline) =
             (self.options.clone(), self.name.clone(), prefix.to_vec(), Instant::now() + self.timeout);
         blocking(move || load(&options, &name, &prefix, waits, deadline)).await.map_err(|error| self.fault("reading", error))
@@ -227,13 +230,7 @@ fn settled_bounds(options: &Options, name: &str, reader: &Reader, waits: bool, d
     }
 }
 
-fn load(
-    options: &Options,
-    name: &str,
-    prefix: &[u8],
-    waits: bool,
-    deadline: Instant,
-) -> Result<(BTreeMap<Vec<u8>, Vec<u8>>, bool)> {
+fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, deadline: Instant) -> Result<(Entries, bool)> {
     let reader = Reader::open(options, name)?;
     let (Bounds { oldest, end }, is_settled) = settled_bounds(options, name, &reader, waits, deadline)?;
     let mut values = BTreeMap::new();
