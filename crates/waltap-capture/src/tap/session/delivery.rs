@@ -19,7 +19,7 @@ pub(super) enum Delivery {
     /// An event counts when it is reported. Progress and PostgreSQL are told by a task of their own.
     AtLeastOnce(Acknowledger),
     /// An event counts when its Kafka transaction is committed.
-    ExactlyOnce(Transactions),
+    ExactlyOnce(Box<Transactions>),
 }
 
 impl Delivery {

@@ -133,7 +133,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let mut session = Session {
         context,
         delivery: match context.transactions() {
-            Some(bounds) => Delivery::ExactlyOnce(Transactions::new(bounds, record, status.clone())),
+            Some(bounds) => Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, record, status.clone()))),
             None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
         discovery: Discovery::start(context.clone(), &look),
