@@ -26,7 +26,7 @@ struct Shown {
 
 impl LogBridge {
     pub(crate) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if is_noise(facility) {
+        if is_noise(facility, message) {
             return;
         }
         let message = without_thread(message);
@@ -73,9 +73,10 @@ impl LogBridge {
     }
 }
 
-/// Lines that say nothing to our users: a producer's property that a reader ignores, and the like.
-fn is_noise(facility: &str) -> bool {
-    facility == "CONFWARN"
+/// Lines that say nothing to our users: a producer's property that a reader ignores; that the transaction of an earlier run is still being
+/// ended, which is waited for.
+fn is_noise(facility: &str, message: &str) -> bool {
+    facility == "CONFWARN" || (facility == "GETPID" && message.ends_with("retrying"))
 }
 
 /// The line without librdkafka's leading `[thrd:localhost:9092/bootstrap]: `.
