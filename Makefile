@@ -51,6 +51,11 @@ fuzz: ready-build ready-fuzz ## The fuzz targets, each for SECONDS (60), the che
 bench-encoding: ready-build ## What it costs to write a value, by type and format, and a row, beside two peers
 	cargo run --locked --release -p waltap-bench --bin encoding
 
+.PHONY: bench-delivery
+bench-delivery: ready-kafka ## What exactly-once costs beside at-least-once: throughput and latency, against real servers
+	cargo build --locked --release -p waltap
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin delivery
+
 .PHONY: regression
 regression: ready-kafka ## PostgreSQL's own regression tests: the database that they leave, captured whole, by snapshot, by stream and while they run
 	@scripts/install-postgres.sh 15

@@ -1,0 +1,97 @@
+//! A backlog that is drained: how fast, with how much CPU and memory.
+
+use std::time::{Duration, Instant};
+
+use waltap_tests::{Failure, Result, Waltap, ensure};
+
+use super::{Bench, DELIVERIES, reader};
+
+/// One kind of transactions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    table: &'static str,
+    rows: u32,
+    rows_a_transaction: u32,
+}
+
+pub(crate) const WORKLOADS: [Workload; 3] = [
+    Workload { name: "one row a transaction", table: "single", rows: 100_000, rows_a_transaction: 1 },
+    Workload { name: "1,000 rows a transaction", table: "thousand", rows: 500_000, rows_a_transaction: 1_000 },
+    Workload { name: "one transaction", table: "whole", rows: 500_000, rows_a_transaction: 500_000 },
+];
+
+/// What one turn took.
+pub(crate) struct Drained {
+    /// Rows a second.
+    pub(crate) rate: f64,
+    /// waltap's own CPU microseconds a row.
+    pub(crate) cpu_micros: f64,
+    pub(crate) peak_mebibytes: f64,
+}
+
+fn capture_name(workload: Workload, delivery: &str, round: usize) -> String {
+    format!("{}_{}_{round}", workload.table, delivery.replace('-', "_"))
+}
+
+/// Makes a slot for each turn, then writes the log that all of them will read.
+pub(crate) async fn prepare(bench: &Bench<'_>, workload: Workload, rounds: usize) -> Result {
+    let sql = match bench.postgres.sql("bench").await {
+        Ok(sql) => sql,
+        Err(_) => bench.postgres.create_database("bench").await?,
+    };
+    let Workload { table, rows, rows_a_transaction, .. } = workload;
+    sql.run(&format!("CREATE TABLE {table} (id bigint PRIMARY KEY, a int, b text, c timestamptz, d numeric(12,2), e jsonb)"))
+        .await?;
+    for round in 0..rounds {
+        for delivery in DELIVERIES {
+            let mut waltap = bench.capture(&capture_name(workload, delivery, round), table, delivery)?;
+            waltap.wait_streaming().await?;
+            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        }
+    }
+    let insert = format!(
+        "INSERT INTO {table} SELECT g, g % 1000, repeat(md5(g::text), 3), now(), g / 100.0, jsonb_build_object('k', g, 't', md5(g::text))
+         FROM generate_series"
+    );
+    let write = format!(
+        "DO $$ BEGIN FOR first IN 0..{} LOOP {insert}(first * {rows_a_transaction} + 1, (first + 1) * {rows_a_transaction}) g; COMMIT; END LOOP; END $$",
+        rows / rows_a_transaction - 1
+    );
+    sql.run(&write).await
+}
+
+/// Drains it once.
+pub(crate) async fn drain(bench: &Bench<'_>, workload: Workload, delivery: &str, round: usize) -> Result<Drained> {
+    let name = capture_name(workload, delivery, round);
+    let (topic, brokers) = (format!("{name}.{}", workload.table), bench.kafka.brokers());
+    let mut waltap = bench.capture(&name, workload.table, delivery)?;
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut rows, mut first, mut last) = (0_u32, None, Instant::now());
+        reader::read(&brokers, &topic, |_, at| {
+            rows += 1;
+            first.get_or_insert(at);
+            last = at;
+            rows < workload.rows
+        })?;
+        Ok::<Duration, Failure>(first.map_or(Duration::ZERO, |first| last - first))
+    });
+    let took = reading.await.map_err(|error| Failure::new(error.to_string()))??;
+    let rows = f64::from(workload.rows);
+    let drained = Drained {
+        rate: rows / took.as_secs_f64(),
+        cpu_micros: cpu_micros(&mut waltap)? / rows,
+        peak_mebibytes: waltap.process().peak_resident_bytes()? as f64 / f64::from(1 << 20),
+    };
+    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    Ok(drained)
+}
+
+/// User and system time of a process so far, in microseconds (proc(5), fields 14 and 15, in ticks of 10 ms).
+fn cpu_micros(waltap: &mut Waltap) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", waltap.process().id()))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    // Behind the name in parentheses comes field 3.
+    Ok((ticks(11) + ticks(12)) * 10_000.0)
+}

@@ -1,0 +1,35 @@
+//! A reader of committed records, as quick as one can be.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use waltap_tests::{Result, ensure};
+
+/// Nothing comes for so long: something is wrong.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Reads a topic of one partition from its beginning, and gives each value and the time at which it came to `take`, until that says that it
+/// has had enough. Blocks.
+pub(crate) fn read(brokers: &str, topic: &str, mut take: impl FnMut(&[u8], Instant) -> bool) -> Result {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "bench").set("enable.auto.commit", "false");
+    config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "5").set("fetch.error.backoff.ms", "10");
+    config.set("topic.metadata.refresh.interval.ms", "100").set("allow.auto.create.topics", "false");
+    let consumer: BaseConsumer = config.create()?;
+    let mut places = TopicPartitionList::new();
+    places.add_partition_offset(topic, 0, Offset::Beginning)?;
+    consumer.assign(&places)?;
+    let mut last = Instant::now();
+    loop {
+        // Errors pass: a topic that is not there yet.
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+            last = Instant::now();
+            if message.payload().is_some_and(|value| !take(value, last)) {
+                return Ok(());
+            }
+        }
+        ensure!(last.elapsed() < SILENCE, "nothing came in {topic} for {SILENCE:?}");
+    }
+}
