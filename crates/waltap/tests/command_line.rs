@@ -195,3 +195,12 @@ fn a_capture_that_waits_for_its_source_says_so_and_stops_when_asked() {
     }
     assert!(!log.contains("hunter2"), "{log}");
 }
+
+#[test]
+fn a_build_that_can_be_broken_on_purpose_takes_no_unknown_way() {
+    let mut command = waltap(&["capture", "--source", "postgres://a@127.0.0.1:1", "--brokers", "127.0.0.1:1"]);
+    let output = command.env("WALTAP_SABOTAGE", "everything").output().unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    // A release does not know the variable at all.
+    assert!(stderr(&output).contains("WALTAP_SABOTAGE"), "{}", stderr(&output));
+}
