@@ -19,12 +19,12 @@ test: ready-kafka ## Everything: unit, property and end-to-end tests, against re
 # For all scenarios of `make chaos` together, each under both deliveries.
 MINUTES ?= 30
 SCENARIOS := 6
-DELIVERIES := 1
+DELIVERIES := 2
 
 .PHONY: chaos
 chaos: ready-kafka ## Faults of all kinds for MINUTES (30); KILLS=200 BROKER_KILLS=50 SERVER_KILLS=50 gives the kills a number to meet
 	CHAOS_SECONDS=$$(($(MINUTES) * 60 / ($(SCENARIOS) * $(DELIVERIES)))) \
-	cargo test --locked -p waltap-tests --test chaos -- --nocapture --test-threads 1
+	cargo test --locked -p waltap-tests --test chaos -- --include-ignored --nocapture --test-threads 1
 
 .PHONY: test-matrix
 test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 18

@@ -1,34 +1,56 @@
 //! The checker itself is put to the test: waltap is broken on purpose, one way after the other, and each must be found for what it is.
 //!
-//! One course of events for all of them, and for a waltap that is whole, in which nothing may be found. Events linger in the producer for a
-//! while, so that some are always in flight: whatever is acknowledged too early is seen to be, and a kill makes a gap of it.
+//! One course of events for each delivery, and a waltap that is whole goes through it first, in which nothing may be found.
 
 use std::time::Duration;
 
 use waltap_tests::checker::{Delivery, Fault, Report};
-use waltap_tests::{Kit, PostgresOptions, Random, Result, ensure, run};
+use waltap_tests::{PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
 
 use crate::fault::Fault as Deed;
-use crate::stage::Stage;
+use crate::stage::{Stage, TO_THE_END};
 use crate::workload::{self, Mix, Writers};
 
 /// The variable that breaks waltap; see its `sabotage.rs`.
 const VARIABLE: &str = "WALTAP_SABOTAGE";
 
-/// How long events linger. Progress does not.
+/// How long events linger, at least once, so that some are always in flight. Progress does not linger: whatever is acknowledged too early is
+/// seen to be, and a kill makes a gap of it.
 const LINGER: &str = "linger.ms=1200";
+
+/// What is to pass a narrow wire slowly must not be small.
+const UNCOMPRESSED: &str = "compression.type=none";
 
 /// Between one deed and the next: longer than events linger, and than acknowledgements take.
 const PAUSE: Duration = Duration::from_millis(2000);
 
-/// What a slot may take to come to the end, without any fault. One that stands still is given up after so long.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// What the wire to Kafka passes in a second while waltap is asked to stop: progress, and not what is in flight.
+const NARROWER: u64 = 20_000;
+
+/// When a slot that is to stand still is given up.
+const SHORT_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Rows of a large transaction: of several times the size at which it is parted.
+const LARGE_ROWS: u64 = 8_000;
+
+/// What the wire passes in a second while a large transaction is on its way: some seconds for it.
+const NARROW: u64 = 250_000;
+
+/// How long a part of a large transaction may take to be seen.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A way to be broken, what must be found then, and what may be found beside it.
 struct Broken {
     switch: &'static str,
     found: &'static [Fault],
     besides: &'static [Fault],
+}
+
+impl Broken {
+    /// What the slot has to come to the end.
+    fn patience(&self) -> Duration {
+        if self.found.contains(&Fault::StandsStill) { SHORT_PATIENCE } else { TO_THE_END }
+    }
 }
 
 const AT_LEAST_ONCE: [Broken; 4] = [
@@ -38,20 +60,83 @@ const AT_LEAST_ONCE: [Broken; 4] = [
     Broken { switch: "forget-filtered", found: &[Fault::StandsStill], besides: &[] },
 ];
 
+const EXACTLY_ONCE: [Broken; 2] = [
+    Broken { switch: "split-off-by-one", found: &[Fault::Gap], besides: &[] },
+    Broken { switch: "progress-outside", found: &[Fault::Gap], besides: &[] },
+];
+
 #[test]
 fn at_least_once() -> Result {
-    run("chaos_broken_at_least_once", async |kit| break_each(kit, Delivery::AtLeastOnce, &AT_LEAST_ONCE).await)
+    run("chaos_broken_at_least_once", async |kit| {
+        // Versions after this one do not send transactions of which nothing is published.
+        let options = PostgresOptions { major: Some(13), ..PostgresOptions::default() };
+        let mut stage = Stage::set(kit, Delivery::AtLeastOnce, options).await?;
+        stage.with_arguments(&["--kafka-property", LINGER, "--kafka-property", UNCOMPRESSED]);
+        break_each(&mut stage, &AT_LEAST_ONCE, async |stage, waltap, _| {
+            tokio::time::sleep(PAUSE).await;
+            stage.inflict(waltap, Deed::KillWaltap, None).await?;
+            waltap.wait_streaming().await?;
+            stage.kafka_wire.throttle(Some(NARROWER));
+            tokio::time::sleep(PAUSE).await;
+            stage.inflict(waltap, Deed::StopWaltap, None).await?;
+            stage.kafka_wire.heal();
+            Ok(())
+        })
+        .await
+    })
 }
 
-async fn break_each(kit: &Kit, delivery: Delivery, ways: &[Broken]) -> Result {
-    // Versions after this one do not send transactions of which nothing is published.
-    let options = PostgresOptions { major: Some(13), ..PostgresOptions::default() };
-    let mut stage = Stage::set(kit, delivery, options).await?;
-    stage.with_arguments(&["--kafka-property", LINGER]);
-    course(&mut stage, delivery, "whole").await?.ensure_clean()?;
-    for Broken { switch, found, besides } in ways {
+#[test]
+fn exactly_once() -> Result {
+    run("chaos_broken_exactly_once", async |kit| {
+        let mut stage = Stage::set(kit, Delivery::ExactlyOnce, PostgresOptions::default()).await?;
+        stage.with_arguments(&["--kafka-property", UNCOMPRESSED]);
+        break_each(&mut stage, &EXACTLY_ONCE, async |stage, waltap, database| {
+            // Killed while events are on their way through a narrow wire, each connection of which is narrow by itself: progress that is not
+            // in their transaction is there before them.
+            stage.kafka_wire.throttle(Some(NARROW));
+            write_large(stage, database, 1).await?;
+            tokio::time::sleep(PAUSE).await;
+            stage.inflict(waltap, Deed::KillWaltap, None).await?;
+            stage.kafka_wire.heal();
+            waltap.wait_streaming().await?;
+            stage.postgres.wait_confirmed(&[database], DEADLINE).await?;
+            // Killed between two parts of a transaction.
+            stage.postgres_wire.throttle(Some(NARROW));
+            let before = bulk_events(stage, database).await?;
+            write_large(stage, database, 2).await?;
+            wait_until("a part of a transaction is there", DEADLINE, async || Ok(bulk_events(stage, database).await? > before))
+                .await?;
+            stage.inflict(waltap, Deed::KillWaltap, None).await?;
+            ensure!(bulk_events(stage, database).await? < before + LARGE_ROWS, "the transaction was not parted");
+            stage.postgres_wire.heal();
+            Ok(())
+        })
+        .await
+    })
+}
+
+/// Writes a transaction that is sent in parts, which no writer of the workload does.
+async fn write_large(stage: &Stage<'_>, database: &str, transaction: u64) -> Result {
+    let rows = format!("INSERT INTO bulk SELECT 99, {transaction}, g, 0, 'bulk' FROM generate_series(1, {LARGE_ROWS}) g");
+    stage.postgres.sql(database).await?.run(&rows).await
+}
+
+/// How many records of the table of large transactions a reader of committed ones may see by now.
+async fn bulk_events(stage: &Stage<'_>, database: &str) -> Result<u64> {
+    Ok(stage.kafka.topics().read(&format!("{database}.public.bulk")).await?.len() as u64)
+}
+
+async fn break_each(
+    stage: &mut Stage<'_>,
+    ways: &[Broken],
+    course: impl AsyncFn(&mut Stage<'_>, &mut Waltap, &str) -> Result,
+) -> Result {
+    go_through(stage, "whole", TO_THE_END, &course).await?.ensure_clean()?;
+    for way in ways {
+        let Broken { switch, found, besides } = way;
         stage.environment = vec![(VARIABLE.to_owned(), (*switch).to_owned())];
-        let report = course(&mut stage, delivery, &switch.replace('-', "_")).await?;
+        let report = go_through(stage, &switch.replace('-', "_"), way.patience(), &course).await?;
         println!("{switch}: {:?}", report.faults());
         for fault in *found {
             ensure!(report.has(*fault), "{switch} is not found to be {fault:?}, but {:?}\n{}", report.faults(), report.told());
@@ -63,20 +148,21 @@ async fn break_each(kit: &Kit, delivery: Delivery, ways: &[Broken]) -> Result {
     Ok(())
 }
 
-/// Writers at work; waltap is killed, goes on, is asked to stop, and goes on to the end.
-async fn course(stage: &mut Stage<'_>, delivery: Delivery, database: &str) -> Result<Report> {
+/// Lets a waltap go through a course of events with writers at work, and then to the end.
+async fn go_through(
+    stage: &mut Stage<'_>,
+    database: &str,
+    patience: Duration,
+    course: &impl AsyncFn(&mut Stage<'_>, &mut Waltap, &str) -> Result,
+) -> Result<Report> {
     workload::create(&stage.postgres, database, 100).await?;
     let mut waltap = stage.capture(database)?;
     waltap.wait_streaming().await?;
     let sampler = stage.watch(database)?;
     let writers = Writers::start(stage.postgres.port(), database, 2, Mix::USUAL, Random::seed());
-    tokio::time::sleep(PAUSE).await;
-    stage.inflict(&mut waltap, Deed::KillWaltap, None).await?;
+    course(stage, &mut waltap, database).await?;
     waltap.wait_streaming().await?;
-    tokio::time::sleep(PAUSE).await;
-    stage.inflict(&mut waltap, Deed::StopWaltap, None).await?;
-    waltap.wait_streaming().await?;
-    let verdict = stage.judge(delivery, database, waltap, writers, sampler, PATIENCE).await?;
+    let verdict = stage.judge(database, waltap, writers, sampler, patience).await?;
     let slot = format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{database}'");
     stage.postgres.sql("postgres").await?.run(&slot).await?;
     Ok(verdict.report)

@@ -8,7 +8,7 @@ use crate::plan::Quota;
 
 /// How long each scenario breaks things unless told otherwise: all of them together, with what it takes to start and to check, stay under
 /// three minutes.
-const SECONDS_DEFAULT: u64 = 8;
+const SECONDS_DEFAULT: u64 = 6;
 
 /// What a scenario may take beside its faults: starting, coming to the end, and checking.
 const FRAME: Duration = Duration::from_secs(240);

@@ -16,4 +16,4 @@ fn scenario(delivery: Delivery) -> Scenario {
     Scenario { mix: Mix::LARGE, postgres: PostgresOptions::default().set("logical_decoding_work_mem", "64kB"), ..usual }
 }
 
-both_deliveries!(in_the_stream, scenario);
+both_deliveries!(in_the_stream, scenario, "a part of make chaos");

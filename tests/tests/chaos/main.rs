@@ -24,12 +24,19 @@ mod postgres_wire;
 
 pub(crate) use waltap_tests::checker::Delivery;
 
-/// Runs a scenario's course under both deliveries.
+/// Runs a scenario's course under both deliveries. `make test` runs some under one of them only: each starts a server and a broker, and three
+/// minutes are not many.
 macro_rules! both_deliveries {
-    ($course:ident, $scenario:expr) => {
+    ($course:ident, $scenario:expr $(, $why_not_at_least_once:literal)?) => {
         #[test]
+        $(#[ignore = $why_not_at_least_once])?
         fn at_least_once() -> waltap_tests::Result {
             $scenario($crate::Delivery::AtLeastOnce).$course()
+        }
+
+        #[test]
+        fn exactly_once() -> waltap_tests::Result {
+            $scenario($crate::Delivery::ExactlyOnce).$course()
         }
     };
 }

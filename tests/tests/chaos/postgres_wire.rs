@@ -9,4 +9,4 @@ fn scenario(delivery: Delivery) -> Scenario {
     Scenario::new("postgres_wire", delivery, Budget::of_time(), &[(Kind::PostgresWire, 1)])
 }
 
-both_deliveries!(in_the_stream, scenario);
+both_deliveries!(in_the_stream, scenario, "a part of make chaos");

@@ -65,7 +65,7 @@ impl Scenario {
                 }
                 self.take(&mut stage, &mut waltap, began, step).await?;
             }
-            let verdict = stage.judge(*delivery, "stream", waltap, writers, sampler, TO_THE_END).await?;
+            let verdict = stage.judge("stream", waltap, writers, sampler, TO_THE_END).await?;
             let mut summary = Summary::new(name, *delivery, budget.seed);
             summary.add(&verdict);
             summary.print(stage.deeds);
@@ -97,7 +97,7 @@ impl Scenario {
                 }
                 stage.postgres_wire.heal();
                 waltap.wait_streaming().await?;
-                let verdict = stage.judge(*delivery, &database, waltap, writers, sampler, TO_THE_END).await?;
+                let verdict = stage.judge(&database, waltap, writers, sampler, TO_THE_END).await?;
                 summary.add(&verdict);
                 stage.ensure_faultless(&database, &verdict).await.map_err(|failure| failure.while_doing(&database))?;
                 let slot =

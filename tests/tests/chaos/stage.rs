@@ -15,6 +15,9 @@ use crate::workload::{self, UNSEEN};
 /// Partitions of each topic.
 pub(crate) const PARTITIONS: i32 = 3;
 
+/// Where a transaction is parted over several of Kafka's: early, so that the large ones of the workload are.
+const SPLIT_BYTES: &str = "256KiB";
+
 /// What was done so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deeds {
@@ -32,7 +35,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) postgres_wire: Proxy,
     pub(crate) kafka_wire: Proxy,
     pub(crate) deeds: Deeds,
-    delivery: Delivery,
+    pub(crate) delivery: Delivery,
     arguments: Vec<String>,
     /// What waltap finds in its environment, beside what the tests run in.
     pub(crate) environment: Vec<(String, String)>,
@@ -67,7 +70,7 @@ impl<'a> Stage<'a> {
         let mut arguments = vec!["capture", "--source", &source, "--brokers", &brokers, "--database", database];
         arguments.extend(["--exclude-table", UNSEEN, "--partitions", &partitions]);
         if self.delivery == Delivery::ExactlyOnce {
-            arguments.extend(["--delivery", &delivery]);
+            arguments.extend(["--delivery", &delivery, "--transaction-max-bytes", SPLIT_BYTES]);
         }
         arguments.extend(self.arguments.iter().map(String::as_str));
         let environment: Vec<(&str, &str)> =

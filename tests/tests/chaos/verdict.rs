@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waltap_tests::checker::{Delivery, Finding, Report, check};
+use waltap_tests::checker::{Finding, Report, check};
 use waltap_tests::{Result, Waltap, ensure, oracle};
 
 use crate::sampler::{Sampler, Seen};
@@ -22,7 +22,6 @@ impl Stage<'_> {
     /// Lets everything come to rest, stops waltap and checks. `patience` is what the slot has to come to the end.
     pub(crate) async fn judge(
         &self,
-        delivery: Delivery,
         database: &str,
         mut waltap: Waltap,
         writers: Writers,
@@ -41,7 +40,7 @@ impl Stage<'_> {
         let Seen { samples, lag_bytes_max } = sampler.stop().await?;
         let sampled = samples.len();
         let truth = workload::truth(&self.postgres, database).await?;
-        let mut report = check(&self.kafka.topics(), delivery, samples, truth).await?;
+        let mut report = check(&self.kafka.topics(), self.delivery, samples, truth).await?;
         if let Err(failure) = arrived {
             report.add(Finding::stands_still(failure.to_string()));
         }
