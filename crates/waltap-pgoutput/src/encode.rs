@@ -17,7 +17,9 @@
 use crate::reader::Reader;
 use crate::relation::{CATALOG_SCHEMA, COLUMN_IS_KEY};
 use crate::truncate::{CASCADE, RESTART_IDENTITY};
-use crate::{Column, Columns, Message, OldRow, RelationIds, ReplicationMessage, Tuple, Value};
+use crate::{
+    Column, Columns, Commit, Message, OldRow, Prepared, RelationIds, ReplicationMessage, StreamingMessage, Tuple, Value,
+};
 
 /// Makes a tuple of these values in `buffer`, whose former content is dropped.
 pub fn tuple<'b>(buffer: &'b mut Vec<u8>, values: &[Value<'_>]) -> Tuple<'b> {
@@ -77,10 +79,8 @@ pub fn message(frame: &mut Vec<u8>, message: &Message<'_>) {
             frame.extend(begin.xid.to_be_bytes());
         }
         Message::Commit(commit) => {
-            frame.extend([b'C', 0]);
-            frame.extend(commit.commit_lsn.0.to_be_bytes());
-            frame.extend(commit.end_lsn.0.to_be_bytes());
-            frame.extend(commit.commit_time.0.to_be_bytes());
+            frame.push(b'C');
+            put_commit(frame, commit);
         }
         Message::Origin(origin) => {
             frame.push(b'O');
@@ -140,6 +140,84 @@ pub fn message(frame: &mut Vec<u8>, message: &Message<'_>) {
             frame.extend(message.content);
         }
     }
+}
+
+/// Appends what pgoutput writes under protocols 2 to 4.
+///
+/// Of what may stand within a stream block, [`StreamingMessage::Streamed`] is written as there, and a plain message as outside.
+pub fn streaming_message(frame: &mut Vec<u8>, streaming: &StreamingMessage<'_>) {
+    match streaming {
+        StreamingMessage::Plain(plain) => message(frame, plain),
+        StreamingMessage::Streamed { xid, message: plain } => {
+            let after_tag = frame.len() + 1;
+            message(frame, plain);
+            frame.splice(after_tag..after_tag, xid.to_be_bytes());
+        }
+        StreamingMessage::StreamStart(start) => {
+            frame.push(b'S');
+            frame.extend(start.xid.to_be_bytes());
+            frame.push(u8::from(start.is_first));
+        }
+        StreamingMessage::StreamStop => frame.push(b'E'),
+        StreamingMessage::StreamCommit(streamed) => {
+            frame.push(b'c');
+            frame.extend(streamed.xid.to_be_bytes());
+            put_commit(frame, &streamed.commit);
+        }
+        StreamingMessage::StreamAbort(abort) => {
+            frame.push(b'A');
+            frame.extend(abort.xid.to_be_bytes());
+            frame.extend(abort.subxid.to_be_bytes());
+            if let Some((lsn, time)) = abort.aborted {
+                frame.extend(lsn.0.to_be_bytes());
+                frame.extend(time.0.to_be_bytes());
+            }
+        }
+        StreamingMessage::StreamPrepare(prepared) => put_prepared(frame, b'p', prepared),
+        StreamingMessage::Prepare(prepared) => put_prepared(frame, b'P', prepared),
+        StreamingMessage::BeginPrepare(begin) => {
+            frame.push(b'b');
+            frame.extend(begin.prepare_lsn.0.to_be_bytes());
+            frame.extend(begin.end_lsn.0.to_be_bytes());
+            frame.extend(begin.prepare_time.0.to_be_bytes());
+            frame.extend(begin.xid.to_be_bytes());
+            put_string(frame, begin.gid);
+        }
+        StreamingMessage::CommitPrepared(commit) => {
+            frame.extend([b'K', 0]);
+            frame.extend(commit.commit_lsn.0.to_be_bytes());
+            frame.extend(commit.end_lsn.0.to_be_bytes());
+            frame.extend(commit.commit_time.0.to_be_bytes());
+            frame.extend(commit.xid.to_be_bytes());
+            put_string(frame, commit.gid);
+        }
+        StreamingMessage::RollbackPrepared(rollback) => {
+            frame.extend([b'r', 0]);
+            frame.extend(rollback.prepare_end_lsn.0.to_be_bytes());
+            frame.extend(rollback.end_lsn.0.to_be_bytes());
+            frame.extend(rollback.prepare_time.0.to_be_bytes());
+            frame.extend(rollback.rollback_time.0.to_be_bytes());
+            frame.extend(rollback.xid.to_be_bytes());
+            put_string(frame, rollback.gid);
+        }
+    }
+}
+
+/// The body of a commit, which that of a streamed transaction shares.
+fn put_commit(frame: &mut Vec<u8>, commit: &Commit) {
+    frame.push(0);
+    frame.extend(commit.commit_lsn.0.to_be_bytes());
+    frame.extend(commit.end_lsn.0.to_be_bytes());
+    frame.extend(commit.commit_time.0.to_be_bytes());
+}
+
+fn put_prepared(frame: &mut Vec<u8>, tag: u8, prepared: &Prepared<'_>) {
+    frame.extend([tag, 0]);
+    frame.extend(prepared.prepare_lsn.0.to_be_bytes());
+    frame.extend(prepared.end_lsn.0.to_be_bytes());
+    frame.extend(prepared.prepare_time.0.to_be_bytes());
+    frame.extend(prepared.xid.to_be_bytes());
+    put_string(frame, prepared.gid);
 }
 
 fn put_old_row(frame: &mut Vec<u8>, old: OldRow<'_>) {

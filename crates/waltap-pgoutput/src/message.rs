@@ -42,9 +42,9 @@ impl<'a> Message<'a> {
 
     /// Decodes what follows the tag.
     ///
-    /// Apart from [`Message::decode`] because of protocol 2 and later: between `StreamStart` and `StreamStop` the transaction's id stands
+    /// Apart from [`Message::decode`] because of [`StreamingMessage`](crate::StreamingMessage): in a stream block the transaction's id stands
     /// between the tag and this same body, for relations, types, changes, truncates and messages.
-    fn decode_body(tag: u8, reader: &mut Reader<'a>) -> Result<Self, Error> {
+    pub(crate) fn decode_body(tag: u8, reader: &mut Reader<'a>) -> Result<Self, Error> {
         Ok(match tag {
             b'B' => Message::Begin(Begin::decode_body(reader)?),
             b'C' => Message::Commit(Commit::decode_body(reader)?),

@@ -30,6 +30,11 @@ impl<'a> Reader<'a> {
         rest
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.unread().is_empty()
+    }
+
     /// Ends the message: nothing may be left.
     pub(crate) fn finish(&self) -> Result<(), Error> {
         match self.unread().len() {

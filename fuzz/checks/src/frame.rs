@@ -1,6 +1,6 @@
 //! Any bytes are either refused or understood: what is decoded and encoded again is the same message.
 
-use waltap_pgoutput::{Message, OldRow, ReplicationMessage, Tuple, encode};
+use waltap_pgoutput::{Message, OldRow, ReplicationMessage, StreamingMessage, Tuple, encode};
 
 pub(crate) fn check(frame: &[u8]) {
     check_message(frame);
@@ -15,6 +15,9 @@ pub(crate) fn check(frame: &[u8]) {
 }
 
 fn check_message(frame: &[u8]) {
+    for in_block in [false, true] {
+        check_streaming(frame, in_block);
+    }
     let message = match Message::decode(frame) {
         Ok(message) => message,
         Err(error) => {
@@ -40,6 +43,30 @@ fn check_message(frame: &[u8]) {
     // The one thing that can be written in two ways is the schema pg_catalog, which the server leaves empty.
     if !matches!(message, Message::Relation(_) | Message::Type(_)) {
         assert_eq!(again, frame);
+    }
+}
+
+fn check_streaming(frame: &[u8], in_block: bool) {
+    let message = match StreamingMessage::decode(frame, in_block) {
+        Ok(message) => message,
+        Err(error) => {
+            assert!(error.offset <= frame.len(), "{error}");
+            assert_eq!(error.tag, frame.first().copied());
+            return;
+        }
+    };
+    match message {
+        StreamingMessage::Plain(plain) => assert_eq!(Message::decode(frame), Ok(plain)),
+        StreamingMessage::Streamed { message, .. } => {
+            let mut plain = Vec::new();
+            StreamingMessage::write_plain(frame, &mut plain);
+            assert_eq!(Message::decode(&plain), Ok(message));
+        }
+        _ => {
+            let mut again = Vec::new();
+            encode::streaming_message(&mut again, &message);
+            assert_eq!(again, frame);
+        }
     }
 }
 

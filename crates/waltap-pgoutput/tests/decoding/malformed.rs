@@ -1,6 +1,6 @@
 //! What is wrong with a frame, and where, is said exactly.
 
-use waltap_pgoutput::{Error, Malformed, Message, ReplicationMessage};
+use waltap_pgoutput::{Error, Malformed, Message, ReplicationMessage, StreamingMessage};
 
 #[track_caller]
 fn refused(frame: &[u8], offset: usize, what: Malformed) {
@@ -67,4 +67,28 @@ fn names_that_are_no_text() {
     refused(b"R\0\0\0\x01s\0t\0d\0\x01\0\xed\xa0\x80\0", 13, Malformed::NotUtf8 { field: "name of the column" });
     refused(b"O\0\0\0\0\0\0\0\0name", 13, Malformed::Unterminated { field: "name of the origin" });
     refused(b"M\0\0\0\0\0\0\0\0\0\xff\0\0\0\0\0", 10, Malformed::NotUtf8 { field: "message prefix" });
+}
+
+#[test]
+fn what_may_not_stand_within_a_stream_block_or_outside_of_one() {
+    for tag in *b"BCScApbPKr\x00" {
+        let expected = Error { tag: Some(tag), offset: 0, what: Malformed::UnknownTag };
+        assert_eq!(StreamingMessage::decode(&[tag, 0, 0, 0, 0], true), Err(expected));
+    }
+    assert_eq!(StreamingMessage::decode(b"E", true), Ok(StreamingMessage::StreamStop));
+    let expected = Error { tag: Some(b'E'), offset: 0, what: Malformed::UnknownTag };
+    assert_eq!(StreamingMessage::decode(b"E", false), Err(expected));
+}
+
+#[test]
+fn flags_that_newer_protocols_do_not_have() {
+    let refused = |frame: &[u8], offset, what| {
+        assert_eq!(StreamingMessage::decode(frame, false), Err(Error { tag: frame.first().copied(), offset, what }));
+    };
+    refused(b"S\0\0\0\x01\x02", 5, unexpected("first block flag", "0 or 1", 2));
+    refused(b"c\0\0\0\x01\x01", 5, unexpected("commit flags", "0", 1));
+    for frame in [b"P\x01", b"p\x01", b"K\x01", b"r\x01"] {
+        refused(frame, 1, unexpected("flags", "0", 1));
+    }
+    refused(b"A\0\0\0\x01\0\0\0\x02\0", 10, Malformed::Truncated { field: "LSN of the abort" });
 }

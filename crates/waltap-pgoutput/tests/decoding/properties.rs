@@ -3,8 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use waltap_pgoutput::{
-    Begin, Column, Commit, Delete, Insert, LogicalMessage, Lsn, Message, OldRow, Origin, PgTime, Relation, ReplicaIdentity,
-    ReplicationMessage, Truncate, Tuple, Type, Update, Value, encode,
+    Begin, BeginPrepare, Column, Commit, CommitPrepared, Delete, Insert, LogicalMessage, Lsn, Message, OldRow, Origin, PgTime,
+    Prepared, Relation, ReplicaIdentity, ReplicationMessage, RollbackPrepared, StreamAbort, StreamCommit, StreamStart,
+    StreamingMessage, Truncate, Tuple, Type, Update, Value, encode,
 };
 
 #[derive(Clone, Debug)]
@@ -165,9 +166,61 @@ fn message() -> impl Strategy<Value = OwnedMessage> {
     prop_oneof![begin, commit, origin, relation, named_type, insert, update, delete, truncate, logical_message]
 }
 
+/// A message that is not of protocol 1 and owns its name.
+#[derive(Clone, Debug)]
+struct OwnedStreaming(StreamingMessage<'static>, String);
+
+impl OwnedStreaming {
+    fn lend(&self) -> StreamingMessage<'_> {
+        let gid = self.1.as_str();
+        match self.0 {
+            StreamingMessage::StreamPrepare(prepared) => StreamingMessage::StreamPrepare(Prepared { gid, ..prepared }),
+            StreamingMessage::Prepare(prepared) => StreamingMessage::Prepare(Prepared { gid, ..prepared }),
+            StreamingMessage::BeginPrepare(begin) => StreamingMessage::BeginPrepare(BeginPrepare { gid, ..begin }),
+            StreamingMessage::CommitPrepared(commit) => StreamingMessage::CommitPrepared(CommitPrepared { gid, ..commit }),
+            StreamingMessage::RollbackPrepared(rollback) => {
+                StreamingMessage::RollbackPrepared(RollbackPrepared { gid, ..rollback })
+            }
+            other => other,
+        }
+    }
+}
+
+fn streaming_message() -> impl Strategy<Value = OwnedStreaming> {
+    let messages = (any::<u32>(), any::<u32>(), lsn(), lsn(), time(), time(), any::<bool>()).prop_flat_map(
+        |(xid, subxid, lsn, end_lsn, at, later, flag)| {
+            let commit = Commit { commit_lsn: lsn, end_lsn, commit_time: at };
+            let prepared = Prepared { prepare_lsn: lsn, end_lsn, prepare_time: at, xid, gid: "" };
+            prop::sample::select(vec![
+                StreamingMessage::StreamStart(StreamStart { xid, is_first: flag }),
+                StreamingMessage::StreamCommit(StreamCommit { xid, commit }),
+                StreamingMessage::StreamAbort(StreamAbort { xid, subxid, aborted: flag.then_some((lsn, at)) }),
+                StreamingMessage::StreamPrepare(prepared),
+                StreamingMessage::Prepare(prepared),
+                StreamingMessage::BeginPrepare(BeginPrepare { prepare_lsn: lsn, end_lsn, prepare_time: at, xid, gid: "" }),
+                StreamingMessage::CommitPrepared(CommitPrepared { commit_lsn: lsn, end_lsn, commit_time: at, xid, gid: "" }),
+                StreamingMessage::RollbackPrepared(RollbackPrepared {
+                    prepare_end_lsn: lsn,
+                    end_lsn,
+                    prepare_time: at,
+                    rollback_time: later,
+                    xid,
+                    gid: "",
+                }),
+            ])
+        },
+    );
+    (messages, name()).prop_map(|(message, gid)| OwnedStreaming(message, gid))
+}
+
+/// Whether a message of protocol 1 stands in a block with an id.
+fn has_id_in_block(message: &Message<'_>) -> bool {
+    !matches!(message, Message::Begin(_) | Message::Commit(_) | Message::Origin(_))
+}
+
 /// Bytes that begin like a message more often than chance would have it.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let tag = prop_oneof![prop::sample::select(b"BCORYIUDTMwk".to_vec()), any::<u8>()];
+    let tag = prop_oneof![prop::sample::select(b"BCORYIUDTMwkSEcApbPKr".to_vec()), any::<u8>()];
     // Zeros make small counts and ends of strings, which carry the decoder further in than noise does.
     let byte = prop_oneof![3 => Just(0u8), 1 => prop::sample::select(b"NKOntub\x01\x02".to_vec()), 2 => any::<u8>()];
     prop_oneof![Just(Vec::new()), (tag, vec(byte, 0..60)).prop_map(|(tag, rest)| [vec![tag], rest].concat())]
@@ -178,11 +231,20 @@ fn decode_and_walk(frame: &[u8]) {
     if let Ok(ReplicationMessage::XLogData { data, .. }) = ReplicationMessage::decode(frame) {
         assert_eq!(data.len(), frame.len() - 25);
     }
-    match Message::decode(frame) {
-        Err(error) => {
-            assert!(error.offset <= frame.len(), "{error}");
-            assert_eq!(error.tag, frame.first().copied(), "{error}");
+    for in_block in [false, true] {
+        match StreamingMessage::decode(frame, in_block) {
+            Err(error) => within_frame(frame, &error),
+            Ok(StreamingMessage::Plain(message)) => assert_eq!(Message::decode(frame), Ok(message)),
+            Ok(StreamingMessage::Streamed { message, .. }) => {
+                let mut plain = Vec::new();
+                StreamingMessage::write_plain(frame, &mut plain);
+                assert_eq!(Message::decode(&plain), Ok(message));
+            }
+            Ok(_) => {}
         }
+    }
+    match Message::decode(frame) {
+        Err(error) => within_frame(frame, &error),
         Ok(Message::Relation(relation)) => assert_eq!(relation.columns.iter().count(), relation.columns.len()),
         Ok(Message::Insert(insert)) => walk(insert.new),
         Ok(Message::Update(update)) => {
@@ -192,6 +254,11 @@ fn decode_and_walk(frame: &[u8]) {
         Ok(Message::Delete(delete)) => walk(delete.old.tuple()),
         Ok(_) => {}
     }
+}
+
+fn within_frame(frame: &[u8], error: &waltap_pgoutput::Error) {
+    assert!(error.offset <= frame.len(), "{error}");
+    assert_eq!(error.tag, frame.first().copied(), "{error}");
 }
 
 fn walk(tuple: Tuple<'_>) {
@@ -211,6 +278,48 @@ proptest! {
             encode::message(&mut frame, &message);
             assert_eq!(Message::decode(&frame), Ok(message));
         });
+    }
+
+    #[test]
+    fn decode_of_encode_is_identity_in_a_block(owned in message(), xid in any::<u32>()) {
+        owned.lend(|message| {
+            let mut frame = Vec::new();
+            let in_block = StreamingMessage::Streamed { xid, message };
+            encode::streaming_message(&mut frame, &in_block);
+            if has_id_in_block(&message) {
+                assert_eq!(StreamingMessage::decode(&frame, true), Ok(in_block));
+                for length in 0..frame.len() {
+                    let error = StreamingMessage::decode(&frame[..length], true).expect_err("it is cut short");
+                    assert_eq!(error.offset, length, "{error}");
+                }
+                let (mut plain, mut expected) = (Vec::new(), Vec::new());
+                StreamingMessage::write_plain(&frame, &mut plain);
+                encode::message(&mut expected, &message);
+                assert_eq!(plain, expected);
+            }
+            let mut frame = Vec::new();
+            encode::streaming_message(&mut frame, &StreamingMessage::Plain(message));
+            assert_eq!(StreamingMessage::decode(&frame, false), Ok(StreamingMessage::Plain(message)));
+        });
+    }
+
+    #[test]
+    fn decode_of_encode_is_identity_for_what_newer_protocols_add(owned in streaming_message()) {
+        let message = owned.lend();
+        let mut frame = Vec::new();
+        encode::streaming_message(&mut frame, &message);
+        prop_assert_eq!(StreamingMessage::decode(&frame, false), Ok(message));
+        prop_assert!(StreamingMessage::decode(&frame, true).is_err(), "none of them may stand within a block");
+        for length in 0..frame.len() {
+            match StreamingMessage::decode(&frame[..length], false) {
+                Err(error) => prop_assert_eq!(error.offset, length, "{}", error),
+                // The shorter form of an abort is the beginning of the longer one.
+                Ok(StreamingMessage::StreamAbort(abort)) => prop_assert!(length == 9 && abort.aborted.is_none()),
+                Ok(other) => prop_assert!(false, "{:?} is cut short", other),
+            }
+        }
+        frame.push(0);
+        prop_assert!(StreamingMessage::decode(&frame, false).is_err(), "a byte too many");
     }
 
     #[test]
