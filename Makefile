@@ -32,8 +32,9 @@ test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 1
 	cargo test --locked -p waltap-tests --test e2e -- values:: --include-ignored
 
 .PHONY: test-large
-test-large: ready-kafka ## A value of 200 MB through PostgreSQL, waltap and Kafka, and the memory that it takes
+test-large: ready-kafka ## A value of 200 MB and a transaction of 10 million rows through all of it, and the memory that they take
 	cargo test --locked -p waltap-tests --test e2e -- messages::sizes --ignored --nocapture
+	cargo test --locked -p waltap-tests --test e2e -- streaming::ten_million --ignored --nocapture
 
 .PHONY: parity
 parity: ready ## What `--format debezium` writes against a running Debezium: every type, every mode, snapshot and stream

@@ -7,6 +7,7 @@ use waltap_error::Error;
 use waltap_pgoutput::Lsn;
 
 use crate::status::{TapState, TapStatus};
+use crate::tap::Waiting;
 
 /// The board of one tap.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) wal_status: Option<String>,
     pub(crate) events: u64,
     pub(crate) in_flight_bytes: u64,
+    /// Transactions that wait for their commit.
+    pub(crate) waiting: Waiting,
     pub(crate) reconnects: u64,
     pub(crate) errors: [u64; 3],
     pub(crate) tables: usize,
@@ -103,6 +106,9 @@ impl Board {
             events: facts.events,
             events_per_second: facts.rate.per_second,
             in_flight_bytes: facts.in_flight_bytes,
+            open_transactions: facts.waiting.transactions,
+            spill_memory_bytes: facts.waiting.memory_bytes,
+            spill_disk_bytes: facts.waiting.disk_bytes,
             reconnects: facts.reconnects,
             tables: facts.tables,
             snapshot_rows: facts.snapshot_rows,

@@ -27,7 +27,7 @@ mod tap;
 pub use belongings::{Belongings, Removed, belongings, remove};
 pub use capture::{Capture, Handle};
 pub use naming::TopicTemplate;
-pub use options::{Delivery, KafkaSinkOptions, Options, SinkOptions, SnapshotMode, TransactionBounds};
+pub use options::{Delivery, KafkaSinkOptions, Options, SinkOptions, SnapshotMode, StreamingOptions, TransactionBounds};
 pub use preflight::{check_progress, check_sink, check_source};
 pub use sabotage::SABOTAGE_VARIABLE;
 pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TablePattern, TableSelection};

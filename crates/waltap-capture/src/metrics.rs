@@ -67,6 +67,9 @@ struct Inner {
     retained_wal: Family<TapLabels, Gauge>,
     wal_status: Family<WalStatusLabels, Gauge>,
     in_flight_bytes: Family<TapLabels, Gauge>,
+    open_transactions: Family<TapLabels, Gauge>,
+    spill_memory_bytes: Family<TapLabels, Gauge>,
+    spill_disk_bytes: Family<TapLabels, Gauge>,
     reconnects: Family<TapLabels, Counter>,
     errors: Family<ErrorLabels, Counter>,
     tables: Family<TapLabels, Gauge>,
@@ -116,6 +119,9 @@ impl Metrics {
             retained_wal: family!("slot_retained_wal", "Log that the server keeps for the slot", Unit::Bytes),
             wal_status: family!("slot_wal_status", "1 for the server's wal_status of the slot, 0 for the others"),
             in_flight_bytes: family!("in_flight", "Handed to Kafka and not confirmed", Unit::Bytes),
+            open_transactions: family!("open_transactions", "Transactions of which changes came and the commit has not"),
+            spill_memory_bytes: family!("spill_memory", "Changes of open transactions, held in memory", Unit::Bytes),
+            spill_disk_bytes: family!("spill_disk", "Changes of open transactions, on the disk", Unit::Bytes),
             reconnects: family!("reconnects", "How often the tap had to begin again"),
             errors: family!("errors", "Errors met, by kind: transient, configuration, data"),
             tables: family!("tables", "Tables captured"),
@@ -175,6 +181,9 @@ impl Metrics {
             }
         }
         set(&self.0.in_flight_bytes, facts.in_flight_bytes);
+        set(&self.0.open_transactions, facts.waiting.transactions as u64);
+        set(&self.0.spill_memory_bytes, facts.waiting.memory_bytes);
+        set(&self.0.spill_disk_bytes, facts.waiting.disk_bytes);
         self.0.reconnects.get_or_create(&labels).inner().store(facts.reconnects, Ordering::Relaxed);
         set(&self.0.tables, facts.tables as u64);
         set(&self.0.snapshot_rows, facts.snapshot_rows);

@@ -1,6 +1,7 @@
 //! What a capture is told to do: validated, complete, and all that travels below the command line.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use waltap_event::{Format, HeaderSet, OutboxColumns};
@@ -44,6 +45,8 @@ pub struct Options {
     pub headers: HeaderSet,
     /// Whether logical messages (`pg_logical_emit_message`) become events. Needs PostgreSQL 14.
     pub messages: bool,
+    /// How transactions come that are large, or prepared.
+    pub streaming: StreamingOptions,
     /// How often the catalog is asked for new databases and tables.
     pub discovery_interval: Duration,
 }
@@ -74,6 +77,35 @@ pub enum SnapshotMode {
     Never,
     /// Rows only: read every table once and end.
     Only,
+}
+
+/// How transactions come that are large, or prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamingOptions {
+    /// Whether the server sends large transactions while they are open. Needs PostgreSQL 14; older servers are not asked.
+    pub open_transactions: bool,
+    /// Whether transactions are sent when they are prepared, and not at COMMIT PREPARED. Needs PostgreSQL 15.
+    pub two_phase: bool,
+    /// How many bytes of what waits for its commit may be held in memory, over all databases.
+    pub spill_memory: usize,
+    /// Where the rest is kept.
+    pub spill_directory: PathBuf,
+}
+
+impl StreamingOptions {
+    /// Whether anything can come that waits for its commit here.
+    pub(crate) fn may_spill(&self) -> bool {
+        self.open_transactions || self.two_phase
+    }
+}
+
+impl Options {
+    /// Whether the server is asked for large transactions while they are open. Not where logical messages are events: of one that is streamed
+    /// the server names the transaction and not the subtransaction (`ReorderBufferApplyMessage` gives the callback the former), so it could
+    /// not be told whether a savepoint that is rolled back takes it along.
+    pub(crate) fn streams_open_transactions(&self) -> bool {
+        self.streaming.open_transactions && !self.messages
+    }
 }
 
 /// Where events go.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod sink;
+mod streaming;
 
 use std::collections::HashSet;
 
@@ -14,6 +15,8 @@ use waltap_postgres::slot::publication_names;
 pub use sink::{check_progress, check_sink};
 
 use crate::options::{Options, SnapshotMode};
+use streaming::judge_streaming;
+
 use choice::{is_chosen, judge_choice, judge_columns, judge_keys, judge_outboxes, judge_topics};
 
 /// What was logged already: a start that is tried again and again says it once.
@@ -26,6 +29,7 @@ type Contents = (String, Vec<Table>);
 /// The databases to capture. What cannot work stops it: a problem becomes the error, with its remedy. Warnings are logged.
 pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) -> Result<Vec<String>> {
     let (databases, mut findings) = databases_to_capture(options, sql).await?;
+    findings.extend(judge_streaming(options, sql).await?);
     // Without a stream nothing but a moment's slot is needed, and the server says itself when it has none.
     let mut needs = ServerNeeds { capture: options.name.clone(), databases, without_tables: Vec::new() };
     let mut of_server = check_server(sql, &needs).await?;
@@ -114,6 +118,7 @@ pub async fn check_source(options: &Options) -> Result<Vec<Finding>> {
     let needs = ServerNeeds { capture: options.name.clone(), databases, without_tables };
     let mut findings = check_server(&sql, &needs).await?;
     findings.extend(left_out);
+    findings.extend(judge_streaming(options, &sql).await?);
     for (database, tables) in &contents {
         let chosen: Vec<Table> = tables.iter().filter(|table| is_chosen(options, table)).cloned().collect();
         let publication = match &options.publication {

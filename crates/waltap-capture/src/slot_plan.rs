@@ -53,6 +53,17 @@ pub(crate) fn plan(
     }
 }
 
+/// Whether a slot that is there sends transactions when it is asked to. The server makes a slot of two phases out of another one when the
+/// stream starts, but never the other way: what was sent when it was prepared would be sent again at its commit, as another transaction.
+pub(crate) fn check_two_phase(slot: &str, found: Option<&SlotState>, wanted: bool) -> Result<()> {
+    let Some(found) = found.filter(|found| found.two_phase && !wanted) else { return Ok(()) };
+    Err(Error::configuration(
+        Code::TWO_PHASE,
+        format!("slot {slot} sends transactions when they are prepared, and --two-phase is not given: that cannot be undone"),
+    )
+    .remedy(format!("give --two-phase; or another --name; or start anew: {}", drop_command(slot, Some(found)))))
+}
+
 /// Whether a slot that is there can be read by us, now.
 fn check_usable(slot: &str, found: &SlotState) -> Result<()> {
     if let Some(plugin) = found.plugin.as_deref().filter(|plugin| *plugin != "pgoutput") {
@@ -188,6 +199,7 @@ mod tests {
             database: Some("shop".to_owned()),
             temporary: false,
             active: false,
+            two_phase: false,
             active_pid: None,
             restart_lsn: Some(Lsn(1)),
             confirmed_flush_lsn: Some(Lsn(confirmed)),
@@ -205,6 +217,7 @@ mod tests {
             slot: "s".to_owned(),
             acknowledged: acknowledged.map(Lsn),
             position: None,
+            held: Vec::new(),
             timeline: None,
         }
     }
@@ -263,5 +276,17 @@ mod tests {
     #[test]
     fn without_a_snapshot_a_slot_that_the_user_made_is_taken() {
         assert_eq!(plan("s", "7", None, Some(&found(5)), SnapshotMode::Never).unwrap(), SlotPlan::Resume(Lsn(5)));
+    }
+
+    #[test]
+    fn a_slot_of_two_phases_stays_one() {
+        let two_phase = SlotState { two_phase: true, ..found(100) };
+        let error = check_two_phase("s", Some(&two_phase), false).unwrap_err();
+        assert_eq!((error.code(), error.kind()), (Code::TWO_PHASE, waltap_error::Kind::Configuration));
+        assert!(error.remedy_text().is_some_and(|remedy| remedy.starts_with("give --two-phase")));
+        assert!(check_two_phase("s", Some(&two_phase), true).is_ok());
+        // The server makes it one of two phases.
+        assert!(check_two_phase("s", Some(&found(100)), true).is_ok());
+        assert!(check_two_phase("s", None, false).is_ok());
     }
 }

@@ -99,6 +99,15 @@ pub struct TapStatus {
     pub events_per_second: f64,
     /// Bytes handed to Kafka and not confirmed.
     pub in_flight_bytes: u64,
+    /// Transactions of which changes came and the commit has not, with PostgreSQL 14 and later.
+    #[serde(default)]
+    pub open_transactions: usize,
+    /// Bytes of their changes that are held in memory.
+    #[serde(default)]
+    pub spill_memory_bytes: u64,
+    /// Bytes of their changes that are on the disk.
+    #[serde(default)]
+    pub spill_disk_bytes: u64,
     /// How often the tap had to begin again.
     pub reconnects: u64,
     /// Tables that are captured.

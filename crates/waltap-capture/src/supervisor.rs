@@ -40,6 +40,9 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 /// The least that a tap's queue may hold, however many taps share the memory.
 const QUEUE_BYTES_MIN: usize = 4 << 20;
 
+/// The least of open transactions that a tap may hold in memory: below it every write to the disk would be a small one.
+const SPILL_BYTES_MIN: usize = 64 << 10;
+
 pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::Receiver<bool>) -> Result<()> {
     sabotage::start()?;
     let start = start_patiently(&options, &handle);
@@ -100,13 +103,12 @@ async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(A
     };
     let claims = TopicClaims::default();
     claims.claim(PROGRESS_TOPIC_DEFAULT, "", "", "progress")?;
-    let shared = Shared {
-        server: Server::Postgres(options.source.clone()),
-        options: options.clone(),
-        metrics: handle.metrics_handle().clone(),
-        claims,
-        destination,
-    };
+    let mut options = options.clone();
+    // One bound for the whole capture here too.
+    let spill_memory = options.streaming.spill_memory / wanted.len().max(1);
+    options.streaming.spill_memory = spill_memory.max(SPILL_BYTES_MIN);
+    let server = Server::Postgres(options.source.clone());
+    let shared = Shared { server, options, metrics: handle.metrics_handle().clone(), claims, destination };
     Ok((Arc::new(shared), sql, wanted))
 }
 

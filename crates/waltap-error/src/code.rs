@@ -73,6 +73,8 @@ codes! {
     44 CONNECTION_LOST "The connection to PostgreSQL was lost";
     45 SNAPSHOT "A table could not be read for the snapshot";
     46 SERVER_REFUSED "PostgreSQL refused a statement";
+    47 SPILL "Changes of open transactions cannot be kept on disk";
+    48 TWO_PHASE "The slot and --two-phase do not fit each other";
     50 HTTP_ADDRESS "The address of the status server cannot be used";
     51 NO_STATUS "No running capture answers";
     52 OUTPUT "Standard output cannot be written";

@@ -57,6 +57,8 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0044"
     "WT0045"
     "WT0046"
+    "WT0047"
+    "WT0048"
     "WT0050"
     "WT0051"
     "WT0052"

@@ -21,6 +21,7 @@ mod regression;
 mod schema_changes;
 mod side_topics;
 mod stdout;
+mod streaming;
 mod values;
 mod watched;
 mod workload;

@@ -32,7 +32,7 @@ pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnaps
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut holder = context.replication().await?;
-    let options = SlotOptions { temporary: true, export_snapshot: true };
+    let options = SlotOptions { temporary: true, export_snapshot: true, two_phase: false };
     let created = loop {
         match patiently(&context, holder.create_slot(&name, options)).await {
             // Another database's tap may have the spare slot for the moment.

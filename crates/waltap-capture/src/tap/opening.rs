@@ -20,7 +20,7 @@ use crate::options::SnapshotMode;
 use crate::position::Position;
 use crate::progress::{Progress, SlotRecord};
 use crate::sink::{Reports, Sink};
-use crate::slot_plan::{SlotPlan, plan, went_back};
+use crate::slot_plan::{SlotPlan, check_two_phase, plan, went_back};
 use crate::snapshot::ExportedSnapshot;
 use crate::source::{Replication, Sql};
 
@@ -92,6 +92,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         true => SlotPlan::Create,
         false => plan(&context.slot, &system_id, progress.slot.as_ref(), found.as_ref(), mode)?,
     };
+    check_two_phase(&context.slot, found.as_ref(), context.options().streaming.two_phase)?;
     let names = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str()));
     // The rows of the others name their topics.
     let names: Vec<(&str, &str)> = names.filter(|(schema, table)| context.options().outbox(schema, table).is_none()).collect();
@@ -110,9 +111,10 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         Some(record) => known_position(record, timeline, found.as_ref())?,
         None => None,
     };
+    let held = progress.slot.as_ref().filter(|_| position.is_some()).map(|record| record.held.clone()).unwrap_or_default();
     let timeline = (position.is_some() || sink.is_transactional()).then_some(timeline);
     let acknowledged = progress.slot.as_ref().and_then(|record| record.acknowledged).unwrap_or(start).max(start);
-    let record = SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, timeline };
+    let record = SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, held, timeline };
     if progress.slot.as_ref() != Some(&record) {
         progress.set_slot(record.clone()).await?;
     }
@@ -203,11 +205,13 @@ async fn create(
             slot: slot.clone(),
             acknowledged: None,
             position: None,
+            held: Vec::new(),
             timeline: None,
         })
         .await?;
     let initial = context.options().snapshot == SnapshotMode::Initial;
-    let options = SlotOptions { temporary: context.is_temporary(), export_snapshot: initial };
+    let two_phase = context.options().streaming.two_phase;
+    let options = SlotOptions { temporary: context.is_temporary(), export_snapshot: initial, two_phase };
     let created = patiently(context, replication.create_slot(&slot, options)).await?;
     let start = created.consistent_point;
     tracing::info!(database = context.database, slot, lsn = %start, "made the slot");

@@ -1,5 +1,7 @@
 //! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
 
+mod streamed;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,15 +9,18 @@ use std::time::SystemTime;
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
 use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
-use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage, Tuple};
+use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage, StreamingMessage, Tuple};
 
 use super::Route;
 use super::side_topics::SideTopics;
+use super::spill::Ending;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
 use crate::position::Position;
 use crate::sabotage::{Sabotage, is_on};
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
+
+pub(crate) use streamed::Streamed;
 
 /// A transaction of which the commit has not come yet.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +75,10 @@ pub(crate) enum Taken {
     NoMessageTopic,
     /// The first message of an outbox for its topic: make [`Stream::wanted_topic`], then offer the frame again.
     NoOutboxTopic,
+    /// There is no more memory for what waits for its commit: write some of it to the disk, then offer the frame again.
+    SpillFull,
+    /// Taken, and with it the end of a transaction that has waited, by its id: send it before the next frame is taken.
+    Replay(u32, Ending),
 }
 
 /// Where the next frame leads, without taking it.
@@ -86,6 +95,7 @@ pub(crate) struct Stream {
     pub(crate) sink: Arc<Sink>,
     pub(crate) tables: Tables,
     pub(crate) staged: Staged,
+    pub(crate) streamed: Streamed,
     encoder: Encoder,
     ledger: Ledger,
     open: Option<OpenTransaction>,
@@ -112,11 +122,19 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A stream that the slot sends from `start`. What comes again up to `known` is not sent again.
-    pub(crate) fn new(sink: Arc<Sink>, encoder: Encoder, start: Lsn, side_topics: SideTopics, known: Option<Position>) -> Self {
+    pub(crate) fn new(
+        sink: Arc<Sink>,
+        encoder: Encoder,
+        start: Lsn,
+        side_topics: SideTopics,
+        streamed: Streamed,
+        known: Option<Position>,
+    ) -> Self {
         Stream {
             sink,
             tables: Tables::default(),
             staged: Staged::default(),
+            streamed,
             encoder,
             ledger: Ledger::new(start),
             open: None,
@@ -147,11 +165,7 @@ impl Stream {
         }
         Ok(match ReplicationMessage::decode(frame).map_err(malformed)? {
             ReplicationMessage::Keepalive { end, .. } => Ahead::Reaches(end),
-            ReplicationMessage::XLogData { data, .. } => match Message::decode(data).map_err(malformed)? {
-                Message::Begin(begin) => Ahead::Reaches(begin.final_lsn),
-                Message::LogicalMessage(message) => Ahead::Reaches(message.lsn),
-                _ => Ahead::Within,
-            },
+            ReplicationMessage::XLogData { data, .. } => self.streaming_ahead(data)?,
         })
     }
 
@@ -166,8 +180,8 @@ impl Stream {
                 Ok(Taken::Done)
             }
             ReplicationMessage::XLogData { start, data, .. } => {
-                let message = Message::decode(data).map_err(malformed)?;
-                let taken = self.take_message(start, data, message)?;
+                let message = StreamingMessage::decode(data, self.streamed.spill.in_block()).map_err(malformed)?;
+                let taken = self.take_streaming(start, data, message)?;
                 self.received = self.received.max(start);
                 Ok(taken)
             }
@@ -293,8 +307,13 @@ impl Stream {
         if self.open.is_some() {
             return Err(out_of_place("a transaction inside of another"));
         }
+        let group = self.ledger.open();
+        self.begin_in(group, lsn, begin)
+    }
+
+    fn begin_in(&mut self, group: GroupId, lsn: Lsn, begin: Begin) -> Result<Taken> {
         let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
-        let mut open = OpenTransaction { group: self.ledger.open(), begin, ordinal: 0, repeats, has_events: false };
+        let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false };
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
             self.send_beside(&topic, open.group, repeats > 0, |encoder, out| encoder.transaction_begins(&stamp, out))?;
@@ -305,6 +324,11 @@ impl Stream {
     }
 
     fn commit(&mut self, lsn: Lsn, commit: Commit) -> Result<Taken> {
+        self.commit_up_to(lsn, commit, commit.end_lsn)
+    }
+
+    /// As a commit, but that its group ends at another place than itself.
+    fn commit_up_to(&mut self, lsn: Lsn, commit: Commit, group_end: Lsn) -> Result<Taken> {
         let Some(open) = self.open.take() else { return Err(out_of_place("a commit outside of a transaction")) };
         if open.begin.final_lsn != commit.commit_lsn {
             return Err(out_of_place("a commit of another transaction than the open one"));
@@ -317,7 +341,7 @@ impl Stream {
             self.position = Some(Position::after_transaction(commit.commit_lsn));
         }
         if open.has_events || !is_on(Sabotage::ForgetFiltered) {
-            self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
+            self.ledger.close(open.group, group_end).map_err(imbalance)?;
         }
         self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {

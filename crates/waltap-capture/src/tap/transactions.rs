@@ -90,9 +90,10 @@ impl Transactions {
     }
 
     /// What progress is to say once everything that was sent is committed.
-    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>) -> SlotRecord {
+    /// `held`: where transactions were prepared that are not sent yet.
+    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>, held: Vec<Lsn>) -> SlotRecord {
         let acknowledged = self.record.acknowledged.max(Some(prospect));
-        SlotRecord { acknowledged, position: position.or(self.record.position), ..self.record.clone() }
+        SlotRecord { acknowledged, position: position.or(self.record.position), held, ..self.record.clone() }
     }
 
     /// Notes the commit of `record`, and tells PostgreSQL.

@@ -282,6 +282,7 @@ mod tests {
             database: Some(database.to_owned()),
             temporary: false,
             active: false,
+            two_phase: false,
             active_pid: None,
             restart_lsn: Some(Lsn(1)),
             confirmed_flush_lsn: Some(Lsn(1)),

@@ -13,6 +13,8 @@ pub struct SlotOptions {
     pub temporary: bool,
     /// Whether a snapshot is exported. It is held until the next command on this session, or its end.
     pub export_snapshot: bool,
+    /// Whether transactions are sent when they are prepared: PostgreSQL 15 and later; left out before.
+    pub two_phase: bool,
 }
 
 /// A slot that was just made.

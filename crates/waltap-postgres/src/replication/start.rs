@@ -34,6 +34,11 @@ pub struct StartOptions {
     pub from: Lsn,
     /// Whether `pg_logical_emit_message` is sent too: PostgreSQL 14 and later; left out before.
     pub messages: bool,
+    /// Whether large transactions are sent while they are open: PostgreSQL 14 and later; left out before.
+    pub streaming: bool,
+    /// Whether transactions are sent when they are prepared: PostgreSQL 15 and later; left out before. It makes a slot of two phases out of
+    /// one that is not, for good: the server then sends it so whether it is asked for or not.
+    pub two_phase: bool,
     /// How often a standby status is sent at least. `None`: a third of the server's `wal_sender_timeout`, at most 10 s. Never longer than
     /// that, whatever is given.
     pub status_interval: Option<Duration>,
@@ -45,6 +50,12 @@ impl ReplicationConnection {
         let what = format!("starting to stream the slot {}", options.slot);
         let sender_timeout = self.wal_sender_timeout().await?;
         let interval = status_interval(sender_timeout, options.status_interval);
+        if options.streaming && !command::streams_open_transactions(self.version()) {
+            tracing::info!(
+                slot = options.slot,
+                "PostgreSQL 13 sends no transaction before its commit: large ones wait on the server"
+            );
+        }
         let command = command::start(&options, options.from, self.version());
         let started = self.begin_stream(&command).await;
         started.map_err(|failure| self.session.error(failure, Doing::StartingStream, &options.slot, &what))?;

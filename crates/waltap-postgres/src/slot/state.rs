@@ -20,6 +20,8 @@ pub struct SlotState {
     pub temporary: bool,
     /// Whether somebody reads it.
     pub active: bool,
+    /// Whether it sends transactions when they are prepared.
+    pub two_phase: bool,
     /// The server process that reads it.
     pub active_pid: Option<i32>,
     /// From where the server keeps its log for it.
@@ -89,6 +91,7 @@ pub(super) async fn read(client: &Client, condition: &str, argument: &str) -> Re
     let query = format!(
         "SELECT s.slot_name::text AS name, s.plugin::text AS plugin, s.database::text AS database, s.temporary, s.active, s.active_pid,
                 s.restart_lsn, s.confirmed_flush_lsn, s.wal_status, s.safe_wal_size,
+                coalesce((to_jsonb(s) ->> 'two_phase')::bool, false) AS two_phase,
                 to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
                 coalesce((to_jsonb(s) ->> 'conflicting')::bool, false) AS conflicting,
                 CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS server_lsn
@@ -111,6 +114,7 @@ fn state(row: &Row) -> Result<SlotState, tokio_postgres::Error> {
         database: row.try_get("database")?,
         temporary: row.try_get("temporary")?,
         active: row.try_get("active")?,
+        two_phase: row.try_get("two_phase")?,
         active_pid: row.try_get("active_pid")?,
         restart_lsn,
         confirmed_flush_lsn: lsn("confirmed_flush_lsn")?,

@@ -29,7 +29,15 @@ async fn connect(source: &Source) -> ReplicationConnection {
 }
 
 fn options(from: Lsn) -> StartOptions {
-    StartOptions { slot: SLOT.to_owned(), publications: vec!["p".to_owned()], from, messages: false, status_interval: None }
+    StartOptions {
+        slot: SLOT.to_owned(),
+        publications: vec!["p".to_owned()],
+        from,
+        messages: false,
+        streaming: false,
+        two_phase: false,
+        status_interval: None,
+    }
 }
 
 async fn start(source: &Source, from: Lsn) -> (ReplicationStream, StatusHandle) {

@@ -260,6 +260,7 @@ mod tests {
             database: Some(database.to_owned()),
             temporary: false,
             active: true,
+            two_phase: false,
             active_pid: Some(1),
             restart_lsn: "0/16B3748".parse().ok(),
             confirmed_flush_lsn: "0/16B3790".parse().ok(),

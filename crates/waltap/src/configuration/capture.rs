@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use waltap_capture::{
     ColumnSelection, DatabaseSelection, Delivery, KafkaSinkOptions, KeyChoice, Options, OutboxChoice, SinkOptions, SnapshotMode,
-    TableSelection, TopicTemplate, TransactionBounds,
+    StreamingOptions, TableSelection, TopicTemplate, TransactionBounds,
 };
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
@@ -19,6 +20,9 @@ use super::size::parse_size;
 
 /// The least that may be handed to Kafka: below it every batch would be a wait.
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
+
+/// The least that open transactions may take in memory: below it every write to the disk would be a small one.
+const SPILL_MEMORY_MIN: u64 = 64 << 10;
 
 /// The most connections that read a snapshot for one database: the server has a few hundred connections for everybody.
 const SNAPSHOT_WORKERS_MAX: usize = 64;
@@ -86,6 +90,7 @@ impl Configuration {
                 _ => HeaderSet::None,
             },
             messages: self.switch("messages")?,
+            streaming: self.streaming()?,
             discovery_interval: self.discovery_interval()?,
             source: self.source()?,
         })
@@ -229,6 +234,29 @@ impl Configuration {
                 Format::Debezium(Box::new(options))
             }
             _ => Format::Native(native::Options { tombstones }),
+        })
+    }
+
+    fn streaming(&self) -> Result<StreamingOptions> {
+        let spill_memory = self.required("spill-memory", |text| match parse_size(text) {
+            Ok(bytes) if bytes >= SPILL_MEMORY_MIN => usize::try_from(bytes).map_err(|_| "is larger than this machine's memory"),
+            Ok(_) => Err("is less than 64KiB"),
+            Err(_) => Err("is not a size in bytes such as `8MiB`, `1GB` or `500000`"),
+        })?;
+        let directory = self.read("spill-directory", |path| match path.is_empty() {
+            true => Err("is empty"),
+            false => Ok(PathBuf::from(path)),
+        })?;
+        Ok(StreamingOptions {
+            open_transactions: self.required("streaming", |text| match text.trim() {
+                // What YAML makes of `on` and `off` when they stand without quotes.
+                "on" | "true" => Ok(true),
+                "off" | "false" => Ok(false),
+                _ => Err("is neither `on` nor `off`"),
+            })?,
+            two_phase: self.switch("two-phase")?,
+            spill_memory,
+            spill_directory: directory.unwrap_or_else(std::env::temp_dir),
         })
     }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval, timeout};
 use waltap_error::{Error, Result};
+use waltap_pgoutput::Lsn;
 
 use super::super::acknowledger::Acknowledger;
+use super::super::spill::{Replay, Spill};
 use super::super::transactions::Transactions;
 use super::{BOARD_INTERVAL, Session};
 use crate::sabotage::{Sabotage, is_on};
@@ -38,6 +40,14 @@ impl Delivery {
             Delivery::ExactlyOnce(_) => Ok(()),
         }
     }
+}
+
+/// Where the transactions were prepared that are not sent yet, or not as a whole.
+fn held(spill: &Spill, replaying: Option<&Replay>) -> Vec<Lsn> {
+    let sending = replaying.and_then(|replay| Some(replay.ending.held?.prepare_lsn));
+    let mut held: Vec<Lsn> = spill.held().chain(sending).collect();
+    held.sort_unstable();
+    held
 }
 
 impl Session<'_> {
@@ -81,7 +91,8 @@ impl Session<'_> {
         let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
         transactions.begin_step();
         transactions.note_events(self.stream.take_bytes(), self.batch_began);
-        let record = transactions.next_record(self.stream.prospect(), self.stream.position());
+        let held = held(&self.stream.streamed.spill, self.replaying.as_ref());
+        let record = transactions.next_record(self.stream.prospect(), self.stream.position(), held);
         let started = Instant::now();
         let sink = Arc::clone(&self.stream.sink);
         let store = self.progress.store().clone();

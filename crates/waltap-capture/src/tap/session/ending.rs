@@ -12,6 +12,7 @@ use waltap_postgres::replication::Filled;
 use super::super::stop_asked;
 use super::Session;
 use super::delivery::Delivery;
+use super::replaying::next_piece;
 use crate::sabotage::{Sabotage, is_on};
 use crate::sink::Sink;
 use crate::source::Wire;
@@ -35,8 +36,15 @@ impl Session<'_> {
     /// Takes the rest of a transaction that has begun, if it comes soon.
     pub(super) async fn end_transaction(&mut self, wire: &mut Wire) -> Result<()> {
         let rest = async {
-            while self.stream.is_in_transaction() && wire.fill().await? == Filled::Data {
-                self.take_batch(wire).await?;
+            while self.stream.is_in_transaction() {
+                if self.replaying.is_some() {
+                    let piece = next_piece(&mut self.replaying).await?;
+                    self.take_piece(piece).await?;
+                } else if wire.fill().await? == Filled::Data {
+                    self.take_batch(wire).await?;
+                } else {
+                    break;
+                }
             }
             Ok(())
         };

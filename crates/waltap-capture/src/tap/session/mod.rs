@@ -2,6 +2,7 @@
 
 mod delivery;
 mod ending;
+mod replaying;
 mod rows;
 
 use std::sync::Arc;
@@ -16,13 +17,15 @@ use waltap_postgres::replication::{Filled, StartOptions};
 
 use self::delivery::Delivery;
 use self::ending::patience_ended;
+use self::replaying::next_piece;
 use self::rows::{Exporting, ready};
 use super::acknowledger::Acknowledger;
 use super::discovery::Discovery;
 use super::export::{HeldSnapshot, export};
 use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
 use super::side_topics::Pulse;
-use super::stream::{Ahead, Stream, Taken};
+use super::spill::{Replay, Spill};
+use super::stream::{Ahead, Stream, Streamed, Taken};
 use super::transactions::Transactions;
 use super::{Context, TypeCache, encoder, stop_asked};
 use crate::options::SnapshotMode;
@@ -126,10 +129,15 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         publications: look.publications.clone(),
         from: start,
         messages: context.options().messages,
+        streaming: context.options().streams_open_transactions(),
+        two_phase: context.options().streaming.two_phase,
         status_interval: None,
     };
     let (mut wire, status) = replication.start(options).await?;
     let known = record.position;
+    let streaming = &context.options().streaming;
+    let spill = Spill::new(streaming.spill_directory.clone(), streaming.spill_memory);
+    let streamed = Streamed::new(spill, record.held.clone(), &context.database);
     let mut session = Session {
         context,
         delivery: match context.transactions() {
@@ -137,7 +145,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
             None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
         discovery: Discovery::start(context.clone(), &look),
-        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, known),
+        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, streamed, known),
         pulse: Pulse::start(context),
         catalog: look.tables,
         progress,
@@ -146,6 +154,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         status,
         held: None,
         exporting: None,
+        replaying: None,
         confirmations: Vec::new(),
         events_shown: 0,
         batch_began: Instant::now(),
@@ -174,6 +183,8 @@ struct Session<'a> {
     held: Option<HeldSnapshot>,
     /// A snapshot on its way, for tables that have joined.
     exporting: Option<Exporting>,
+    /// A transaction that has waited for its commit and is being sent. No frame is taken meanwhile.
+    replaying: Option<Replay>,
     confirmations: Vec<(GroupId, u64)>,
     /// Of the stream's events, those that are on the board.
     events_shown: u64,
@@ -222,8 +233,17 @@ impl Session<'_> {
                     }
                 }
                 _ = ticks.tick() => {}
+                piece = next_piece(&mut self.replaying) => {
+                    let piece = piece?;
+                    tokio::select! {
+                        biased;
+                        // As below: what is cut off comes again, as a whole.
+                        () = patience_ended(shutdown) => return Ok(()),
+                        taken = self.go_on_replaying(piece, wire) => taken?,
+                    }
+                }
                 // Before the commit: what has come already goes into it.
-                filled = wire.fill() => match filled? {
+                filled = wire.fill(), if self.replaying.is_none() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;
@@ -257,7 +277,15 @@ impl Session<'_> {
             }
             self.take(frame).await?;
             self.commit_if_due().await?;
+            if self.replaying.is_some() {
+                // The frames that are left come after it.
+                break;
+            }
         }
+        self.end_batch().await
+    }
+
+    async fn end_batch(&mut self) -> Result<()> {
         self.stream.sink.flush().await?;
         self.stream.tables.publish_counts();
         self.status.received(self.stream.received());
@@ -266,21 +294,32 @@ impl Session<'_> {
 
     async fn take(&mut self, frame: &[u8]) -> Result<()> {
         loop {
-            match self.stream.take(frame)? {
-                Taken::Done if self.stream.staged.is_empty() => return Ok(()),
-                Taken::Done => return self.hand_over().await,
-                Taken::Unresolved(oid) => {
-                    self.stream.tables.resolve(oid, self.context, &self.progress, &mut self.types, &self.catalog).await?;
-                }
-                Taken::NeedsSnapshot(oid) => self.read_first(oid).await?,
-                Taken::Emptied { oid, commit } => self.record_emptied(oid, commit).await?,
-                Taken::NoOutboxTopic => {
-                    let topic = self.context.outbox_topic(self.stream.wanted_topic()).await?;
-                    self.stream.set_outbox_topic(topic);
-                }
-                Taken::NoMessageTopic => self.stream.set_message_topic(self.context.message_topic().await?),
+            let taken = self.stream.take(frame)?;
+            if self.satisfy(taken).await? {
+                return Ok(());
             }
         }
+    }
+
+    /// Gives a frame what it needs. Says whether it was taken; else it is to be offered again.
+    async fn satisfy(&mut self, taken: Taken) -> Result<bool> {
+        match taken {
+            Taken::Done if self.stream.staged.is_empty() => return Ok(true),
+            Taken::Done => return self.hand_over().await.map(|()| true),
+            Taken::SpillFull => self.write_out().await?,
+            Taken::Replay(xid, ending) => return self.begin_replay(xid, ending).await.map(|()| true),
+            Taken::Unresolved(oid) => {
+                self.stream.tables.resolve(oid, self.context, &self.progress, &mut self.types, &self.catalog).await?;
+            }
+            Taken::NeedsSnapshot(oid) => self.read_first(oid).await?,
+            Taken::Emptied { oid, commit } => self.record_emptied(oid, commit).await?,
+            Taken::NoOutboxTopic => {
+                let topic = self.context.outbox_topic(self.stream.wanted_topic()).await?;
+                self.stream.set_outbox_topic(topic);
+            }
+            Taken::NoMessageTopic => self.stream.set_message_topic(self.context.message_topic().await?),
+        }
+        Ok(false)
     }
 
     /// Sends a sign of life.
@@ -311,10 +350,12 @@ impl Session<'_> {
     fn show(&mut self) {
         let events = self.stream.events();
         let waiting_for = self.stream.sink.waiting_for();
+        let waiting = self.waiting();
         let mut facts = self.context.board.facts();
         facts.received = self.stream.received();
         facts.server = facts.server.max(self.stream.server()).max(facts.received);
         facts.oldest_unconfirmed_micros = self.stream.oldest_unconfirmed().map(|time| time.unix_micros());
+        facts.waiting = waiting;
         facts.in_flight_bytes = self.stream.sink.in_flight_bytes();
         facts.events += events - self.events_shown;
         self.events_shown = events;

@@ -178,9 +178,11 @@ impl Session<'_> {
 
     fn refresh_tables(&mut self) {
         self.stream.tables.refresh(self.context.options().snapshot, &self.progress);
+        self.move_snapshot_horizon();
     }
 
-    fn show_state(&self) {
+    fn show_state(&mut self) {
+        self.move_snapshot_horizon();
         self.context.board.set_state(match self.held.is_some() || self.exporting.is_some() {
             true => TapState::Snapshot,
             false => TapState::Streaming,

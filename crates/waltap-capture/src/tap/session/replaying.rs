@@ -1,0 +1,112 @@
+//! Transactions that have waited for their commit: sent piece by piece, as batches of frames are.
+
+use tokio::time::interval;
+use waltap_error::{Code, Error, Result};
+use waltap_pgoutput::Lsn;
+
+use super::super::Waiting;
+use super::super::spill::{Ending, Replay, records};
+use super::{BOARD_INTERVAL, Session};
+use crate::source::Wire;
+
+/// Waits for ever when there is none. Cancel safe.
+pub(super) async fn next_piece(replaying: &mut Option<Replay>) -> Result<Option<Vec<u8>>> {
+    match replaying {
+        Some(replay) => replay.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Session<'_> {
+    /// Begins to send a transaction. Its pieces come next, by [`next_piece`].
+    pub(super) async fn begin_replay(&mut self, xid: u32, ending: Ending) -> Result<()> {
+        let replay = self.stream.streamed.spill.replay(xid, ending);
+        let ending = replay.ending;
+        self.replaying = Some(replay);
+        self.stream.begin_replay(&ending)?;
+        self.hand_over_staged().await
+    }
+
+    /// Takes a piece; after the last, the frames that had come before it was begun.
+    pub(super) async fn go_on_replaying(&mut self, piece: Option<Vec<u8>>, wire: &mut Wire) -> Result<()> {
+        self.take_piece(piece).await?;
+        match self.replaying {
+            Some(_) => Ok(()),
+            None => self.take_batch(wire).await,
+        }
+    }
+
+    /// Takes a piece, or the end.
+    pub(super) async fn take_piece(&mut self, piece: Option<Vec<u8>>) -> Result<()> {
+        self.stream.begin_batch();
+        match piece {
+            Some(piece) => {
+                for (lsn, data) in records(&piece) {
+                    self.take_replayed(lsn, data).await?;
+                }
+            }
+            None => {
+                if let Some(replay) = self.replaying.take() {
+                    self.stream.end_replay(&replay.ending)?;
+                    self.hand_over_staged().await?;
+                }
+            }
+        }
+        self.end_batch().await
+    }
+
+    async fn take_replayed(&mut self, lsn: Lsn, data: &[u8]) -> Result<()> {
+        loop {
+            let taken = self.stream.take_replayed(lsn, data)?;
+            if self.satisfy(taken).await? {
+                return self.commit_if_due().await;
+            }
+        }
+    }
+
+    async fn hand_over_staged(&mut self) -> Result<()> {
+        match self.stream.staged.is_empty() {
+            true => Ok(()),
+            false => self.hand_over().await,
+        }
+    }
+
+    /// Makes memory free for what waits, with the account going on meanwhile.
+    pub(super) async fn write_out(&mut self) -> Result<()> {
+        let Some(write) = self.stream.streamed.spill.begin_write() else { return Ok(()) };
+        let mut writing = tokio::task::spawn_blocking(move || write.run());
+        let mut ticks = interval(BOARD_INTERVAL);
+        loop {
+            tokio::select! {
+                biased;
+                error = self.delivery.failed() => return Err(error),
+                () = self.reports.for_stream() => self.settle()?,
+                _ = ticks.tick() => self.show(),
+                written = &mut writing => {
+                    let broke = |error| Error::configuration(Code::INTERNAL, "writing an open transaction to disk broke").source(error);
+                    self.stream.streamed.spill.end_write(written.map_err(broke)??);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// How much waits now, with what is left of the transaction that is being sent.
+    pub(super) fn waiting(&self) -> Waiting {
+        let mut waiting = self.stream.streamed.spill.waiting();
+        waiting.disk_bytes += self.replaying.as_ref().map_or(0, Replay::disk_bytes);
+        waiting
+    }
+
+    /// Says up to where a prepared transaction may have met a snapshot on its way to its commit: see `stream::streamed`. A transaction that was
+    /// prepared before the making of a snapshot began is waited for by the server, so it is done by then; but while one is being made, or
+    /// is held, its place is still to come.
+    pub(super) fn move_snapshot_horizon(&mut self) {
+        if self.context.options().streaming.two_phase {
+            self.stream.streamed.snapshot_horizon = match self.held.is_some() || self.exporting.is_some() {
+                true => Lsn(u64::MAX),
+                false => self.progress.newest_snapshot(),
+            };
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What protocols 2 to 4 add to the stream: transactions that come before it is known how they end, and transactions that are prepared.
+//!
+//! The former are gathered, and sent at their commit as if they had come then, whole. The latter come whole when they are prepared, and are
+//! sent then, at the place of the preparation. Not so where a snapshot may have been taken between the preparation and the commit: what such
+//! a snapshot holds is decided by the commit alone, so the transaction waits for COMMIT PREPARED and is sent at its place. So does one that the
+//! server sends at COMMIT PREPARED itself, since it was prepared before the slot was one of two phases: it comes right before that.
+
+use waltap_error::Result;
+use waltap_ledger::GroupId;
+use waltap_pgoutput::{
+    Begin, Commit, CommitPrepared, LogicalMessage, Lsn, Message, Prepared, RollbackPrepared, StreamAbort, StreamingMessage,
+};
+
+use super::{Ahead, Stream, Taken, imbalance, malformed, out_of_place};
+use crate::tap::spill::{Ending, Held, Spill};
+
+/// What a session knows of transactions that wait.
+pub(crate) struct Streamed {
+    pub(crate) spill: Spill,
+    /// A transaction that was prepared before here may have met a snapshot on its way to its commit.
+    pub(crate) snapshot_horizon: Lsn,
+    /// Where the transactions were prepared that waited for their commit when an earlier session noted its place: their events are not in
+    /// Kafka, although that place is behind their preparation.
+    pub(crate) held_before: Vec<Lsn>,
+    database: String,
+}
+
+impl Streamed {
+    pub(crate) fn new(spill: Spill, held_before: Vec<Lsn>, database: &str) -> Self {
+        Streamed { spill, snapshot_horizon: Lsn::ZERO, held_before, database: database.to_owned() }
+    }
+}
+
+impl Stream {
+    pub(super) fn take_streaming(&mut self, lsn: Lsn, data: &[u8], message: StreamingMessage<'_>) -> Result<Taken> {
+        match message {
+            StreamingMessage::Plain(message) => match self.streamed.spill.gathering() {
+                None => self.take_message(lsn, data, message),
+                Some(xid) => self.gather(lsn, data, xid, message),
+            },
+            StreamingMessage::Streamed { xid, .. } => {
+                if self.streamed.spill.is_full() {
+                    return Ok(Taken::SpillFull);
+                }
+                self.streamed.spill.push(xid, lsn, |log| StreamingMessage::write_plain(data, log))?;
+                Ok(Taken::Done)
+            }
+            StreamingMessage::StreamStart(start) => {
+                self.between_transactions("a stream block")?;
+                self.streamed.spill.begin(start.xid, true);
+                Ok(Taken::Done)
+            }
+            StreamingMessage::StreamStop => {
+                self.streamed.spill.end();
+                Ok(Taken::Done)
+            }
+            StreamingMessage::StreamAbort(abort) => self.stream_abort(abort),
+            StreamingMessage::StreamCommit(commit) => {
+                self.between_transactions("a commit")?;
+                Ok(Taken::Replay(commit.xid, Ending { begin: commit.begin(), commit: commit.commit, held: None }))
+            }
+            StreamingMessage::StreamPrepare(prepared) => {
+                self.between_transactions("a preparation")?;
+                match self.waits_for_commit(prepared.prepare_lsn) {
+                    true => {
+                        self.hold(&prepared);
+                        Ok(Taken::Done)
+                    }
+                    false => Ok(Taken::Replay(prepared.xid, ending(&prepared))),
+                }
+            }
+            StreamingMessage::BeginPrepare(begin) => {
+                self.between_transactions("a prepared transaction")?;
+                if self.waits_for_commit(begin.prepare_lsn) {
+                    self.streamed.spill.begin(begin.xid, false);
+                    return Ok(Taken::Done);
+                }
+                self.begin(lsn, Begin { final_lsn: begin.prepare_lsn, commit_time: begin.prepare_time, xid: begin.xid })
+            }
+            StreamingMessage::Prepare(prepared) => match self.streamed.spill.gathering() {
+                None => self.commit(lsn, ending(&prepared).commit),
+                Some(xid) if xid == prepared.xid => {
+                    self.streamed.spill.end();
+                    self.hold(&prepared);
+                    Ok(Taken::Done)
+                }
+                Some(_) => Err(out_of_place("a preparation of another transaction than the open one")),
+            },
+            StreamingMessage::CommitPrepared(commit) => self.commit_prepared(commit),
+            StreamingMessage::RollbackPrepared(rollback) => self.rollback_prepared(rollback),
+        }
+    }
+
+    /// Where a message of these leads: see [`Stream::look_ahead`].
+    pub(super) fn streaming_ahead(&self, data: &[u8]) -> Result<Ahead> {
+        let spill = &self.streamed.spill;
+        if spill.gathering().is_some() {
+            return Ok(Ahead::Within);
+        }
+        Ok(match StreamingMessage::decode(data, false).map_err(malformed)? {
+            StreamingMessage::Plain(Message::Begin(begin)) => Ahead::Reaches(begin.final_lsn),
+            StreamingMessage::Plain(Message::LogicalMessage(LogicalMessage { lsn, .. })) => Ahead::Reaches(lsn),
+            StreamingMessage::StreamCommit(streamed) => Ahead::Reaches(streamed.commit.commit_lsn),
+            StreamingMessage::StreamPrepare(Prepared { prepare_lsn, .. }) => Ahead::Reaches(prepare_lsn),
+            StreamingMessage::BeginPrepare(begin) => Ahead::Reaches(begin.prepare_lsn),
+            StreamingMessage::CommitPrepared(commit) => Ahead::Reaches(commit.commit_lsn),
+            _ => Ahead::Within,
+        })
+    }
+
+    /// Begins to send a transaction that was gathered: as if its `Begin` had come now.
+    pub(crate) fn begin_replay(&mut self, ending: &Ending) -> Result<Taken> {
+        let group = match ending.held {
+            Some(held) => held.group,
+            None => self.ledger.open(),
+        };
+        self.begin_in(group, ending.begin.final_lsn, ending.begin)
+    }
+
+    /// Takes a message of a transaction that was gathered. As [`Stream::take`].
+    pub(crate) fn take_replayed(&mut self, lsn: Lsn, data: &[u8]) -> Result<Taken> {
+        let message = Message::decode(data).map_err(malformed)?;
+        self.take_message(lsn, data, message)
+    }
+
+    /// Ends a transaction that was gathered: as if its `Commit` had come now.
+    pub(crate) fn end_replay(&mut self, ending: &Ending) -> Result<Taken> {
+        let Some(held) = ending.held else { return self.commit(ending.commit.end_lsn, ending.commit) };
+        // Its group stands where it was prepared, so it may let the slot go on no further than to there.
+        let taken = self.commit_up_to(ending.commit.end_lsn, ending.commit, held.end_lsn)?;
+        self.pass(ending.commit.end_lsn)?;
+        Ok(taken)
+    }
+
+    /// Keeps a message of a prepared transaction that waits for its commit.
+    fn gather(&mut self, lsn: Lsn, data: &[u8], xid: u32, message: Message<'_>) -> Result<Taken> {
+        match message {
+            Message::Begin(_) | Message::Commit(_) => return Err(out_of_place("a transaction inside of another")),
+            // Of a stream block it says where the transaction came from, which changes nothing of an event so far.
+            Message::Origin(_) => return Ok(Taken::Done),
+            // Transactions that come before the commit rely on it too. It is the same then: who prepared the transaction holds its tables.
+            Message::Relation(relation) => self.tables.announce(&relation, data),
+            _ => {}
+        }
+        if self.streamed.spill.is_full() {
+            return Ok(Taken::SpillFull);
+        }
+        self.streamed.spill.push(xid, lsn, |log| log.extend_from_slice(data))?;
+        Ok(Taken::Done)
+    }
+
+    fn stream_abort(&mut self, abort: StreamAbort) -> Result<Taken> {
+        self.between_transactions("an abort")?;
+        if let Some(held) = self.streamed.spill.abort(abort.xid, abort.subxid)? {
+            self.ledger.close(held.group, held.end_lsn).map_err(imbalance)?;
+        }
+        Ok(Taken::Done)
+    }
+
+    /// Whether a prepared transaction is not sent before its commit.
+    fn waits_for_commit(&self, prepare_lsn: Lsn) -> bool {
+        // The log is read in order: what was prepared before what has been received, and comes now, comes at its commit.
+        prepare_lsn < self.received
+            || prepare_lsn < self.streamed.snapshot_horizon
+            || self.streamed.held_before.contains(&prepare_lsn)
+    }
+
+    fn hold(&mut self, prepared: &Prepared<'_>) {
+        // Open until its events are confirmed: once the slot is confirmed beyond it, the server does not send it again.
+        let group = self.ledger.open();
+        self.streamed.spill.hold(prepared.xid, Held { group, prepare_lsn: prepared.prepare_lsn, end_lsn: prepared.end_lsn });
+    }
+
+    fn commit_prepared(&mut self, commit: CommitPrepared<'_>) -> Result<Taken> {
+        self.between_transactions("a commit")?;
+        let CommitPrepared { commit_lsn, end_lsn, commit_time, xid, .. } = commit;
+        if self.streamed.spill.is_held(xid) {
+            let begin = Begin { final_lsn: commit_lsn, commit_time, xid };
+            return Ok(Taken::Replay(xid, Ending { begin, commit: Commit { commit_lsn, end_lsn, commit_time }, held: None }));
+        }
+        self.pass(end_lsn)?;
+        Ok(Taken::Done)
+    }
+
+    fn rollback_prepared(&mut self, rollback: RollbackPrepared<'_>) -> Result<Taken> {
+        self.between_transactions("a rollback")?;
+        match self.streamed.spill.abort(rollback.xid, rollback.xid)? {
+            Some(held) => self.ledger.close(held.group, held.end_lsn).map_err(imbalance)?,
+            None => tracing::warn!(
+                database = self.streamed.database,
+                transaction = rollback.gid,
+                txid = rollback.xid,
+                prepared_up_to = %rollback.prepare_end_lsn,
+                "a prepared transaction is rolled back, and its events were sent when it was prepared"
+            ),
+        }
+        self.pass(rollback.end_lsn)?;
+        Ok(Taken::Done)
+    }
+
+    /// Notes a place that no event stands at.
+    fn pass(&mut self, end_lsn: Lsn) -> Result<()> {
+        let group: GroupId = self.ledger.open();
+        self.ledger.close(group, end_lsn).map_err(imbalance)?;
+        self.received = self.received.max(end_lsn);
+        Ok(())
+    }
+
+    fn between_transactions(&self, what: &str) -> Result<()> {
+        match self.open.is_some() || self.streamed.spill.gathering().is_some() {
+            true => Err(out_of_place(&format!("{what} inside of a transaction"))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The ending of a transaction that is sent at its preparation.
+fn ending(prepared: &Prepared<'_>) -> Ending {
+    let &Prepared { prepare_lsn, end_lsn, prepare_time, xid, .. } = prepared;
+    Ending {
+        begin: Begin { final_lsn: prepare_lsn, commit_time: prepare_time, xid },
+        commit: Commit { commit_lsn: prepare_lsn, end_lsn, commit_time: prepare_time },
+        held: None,
+    }
+}

@@ -1,0 +1,95 @@
+//! Prepared transactions: at COMMIT PREPARED, or at PREPARE TRANSACTION with `--two-phase`.
+
+use waltap_tests::{Result, ensure, run};
+
+use super::{DEADLINE, MAJORS, SMALL_MEMORY, server};
+use crate::watched::Watched;
+
+#[test]
+fn without_it_a_prepared_transaction_comes_at_its_commit() -> Result {
+    run("streaming_prepared", async |kit| {
+        for major in MAJORS {
+            let postgres = server(kit, major).await?;
+            let shop = postgres.create_database("shop").await?;
+            shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+            let mut watched = Watched::start(kit, &postgres, "shop", &SMALL_MEMORY).await?;
+            for (name, from) in [("kept", 1), ("undone", 100_001)] {
+                shop.run(&format!(
+                    "BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series({from}, {}) g",
+                    from + 4_999
+                ))
+                .await?;
+                shop.run(&format!("PREPARE TRANSACTION '{name}'")).await?;
+            }
+            watched.reached(&shop).await?;
+            ensure!(watched.of("public.t")?.is_empty(), "PostgreSQL {major}: something came before its commit");
+            shop.run("ROLLBACK PREPARED 'undone'").await?;
+            shop.run("COMMIT PREPARED 'kept'").await?;
+            watched.reached(&shop).await?;
+            let events = watched.of("public.t")?;
+            ensure!(events.len() == 5_000, "PostgreSQL {major}: {} events", events.len());
+            watched.stop().await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn with_it_a_prepared_transaction_comes_when_it_is_prepared() -> Result {
+    run("streaming_two_phase", async |kit| {
+        for major in MAJORS {
+            let postgres = server(kit, major).await?;
+            let shop = postgres.create_database("shop").await?;
+            shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+            let mut watched = Watched::start(kit, &postgres, "shop", &[&SMALL_MEMORY[..], &["--two-phase"]].concat()).await?;
+            // Small enough to come whole, and large enough to be streamed.
+            for (name, from, count) in [("small", 1, 10), ("large", 1_001, 5_000), ("undone", 100_001, 10)] {
+                shop.run(&format!(
+                    "BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series({from}, {}) g; PREPARE TRANSACTION '{name}'",
+                    from + count - 1
+                ))
+                .await?;
+            }
+            watched.reached(&shop).await?;
+            let events = watched.of("public.t")?;
+            ensure!(events.len() == 5_020, "PostgreSQL {major}: {} events when they are prepared", events.len());
+            shop.run("COMMIT PREPARED 'large'").await?;
+            shop.run("COMMIT PREPARED 'small'").await?;
+            shop.run("ROLLBACK PREPARED 'undone'").await?;
+            watched.waltap.wait_log("a prepared transaction is rolled back", DEADLINE).await?;
+            watched.reached(&shop).await?;
+            ensure!(watched.of("public.t")?.len() == 5_020, "PostgreSQL {major}: something came again");
+            watched.stop().await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_capture_becomes_one_of_two_phases_and_not_back() -> Result {
+    run("streaming_switch", async |kit| {
+        let postgres = server(kit, 18).await?;
+        let kafka = kit.kafka().await?;
+        let shop = postgres.create_database("shop").await?;
+        shop.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        waltap.wait_streaming().await?;
+        shop.run("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'before'").await?;
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--two-phase"])?;
+        waltap.wait_streaming().await?;
+        shop.run("INSERT INTO t VALUES (2)").await?;
+        // Prepared before the slot was one of two phases: it comes now, with the position of its commit.
+        shop.run("COMMIT PREPARED 'before'").await?;
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let records = kafka.topics().read("shop.public.t").await?;
+        let keys: Vec<&str> = records.iter().filter_map(|record| record.key.as_deref()).collect();
+        ensure!(keys == [r#"{"id":2}"#, r#"{"id":1}"#], "{keys:?}");
+        let mut back = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        let code = back.wait_exit(DEADLINE).await?;
+        ensure!(code == 1 && back.log().contains("WT0048"), "exit code {code}:\n{}", back.log());
+        Ok(())
+    })
+}
