@@ -31,13 +31,13 @@ const NARROWER: u64 = 20_000;
 const SHORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Rows of a large transaction: of several times the size at which it is parted.
-const LARGE_ROWS: u64 = 8_000;
+const LARGE_ROWS: u64 = 16_000;
 
 /// What the wire passes in a second while a large transaction is on its way: some seconds for it.
 const NARROW: u64 = 250_000;
 
 /// How long a part of a large transaction may take to be seen.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A way to be broken, what must be found then, and what may be found beside it.
 struct Broken {

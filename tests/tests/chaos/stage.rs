@@ -16,7 +16,7 @@ use crate::workload::{self, UNSEEN};
 pub(crate) const PARTITIONS: i32 = 3;
 
 /// Where a transaction is parted over several of Kafka's: early, so that the large ones of the workload are.
-const SPLIT_BYTES: &str = "256KiB";
+const SPLIT_BYTES: &str = "1MiB";
 
 /// What was done so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,5 +160,5 @@ fn break_wire(proxy: &Proxy, fault: WireFault) {
     }
 }
 
-/// How long waltap may take, with everything mended and the writers at rest, to come to the end: several of its longest waits.
+/// How long the slot may stay where it is, with everything mended and the writers at rest: several of waltap's longest waits.
 pub(crate) const TO_THE_END: Duration = Duration::from_secs(90);
