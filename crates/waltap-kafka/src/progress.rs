@@ -132,9 +132,22 @@ impl ProgressTopic {
     }
 
     async fn read(&self, prefix: &[u8], waits: bool) -> Result<(Entries, bool)> {
+        self.settle().await.map_err(|error| self.fault("reading", error))?;
         let (options, name, prefix, deadline) =
             (self.options.clone(), self.name.clone(), prefix.to_vec(), Instant::now() + self.timeout);
         blocking(move || load(&options, &name, &prefix, waits, deadline)).await.map_err(|error| self.fault("reading", error))
+    }
+
+    /// Waits for entries of which nobody waited for the end: what comes in after it was read would be believed later, and not known now.
+    async fn settle(&self) -> Result<()> {
+        let mut writer = self.writer.lock().await;
+        let Some(current) = &*writer else { return Ok(()) };
+        match current.producer.drain(self.timeout).await {
+            // It will deliver nothing more.
+            Err(_) if current.producer.in_flight().records == 0 => *writer = None,
+            result => return result,
+        }
+        Ok(())
     }
 
     /// Writes values, or deletes (`None`), in the order given, and returns when all in-sync replicas have them.
@@ -263,4 +276,26 @@ fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, deadline: Ins
         }
     }
     Ok((values, is_settled))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::options::Settings;
+
+    #[tokio::test]
+    async fn what_a_write_that_was_given_up_left_under_way_is_read() {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("progress", 1, 1).unwrap();
+        let options = Options::new(Settings { brokers: mock.bootstrap_servers(), ..Settings::default() }).unwrap();
+        let progress = ProgressTopic::new(&options, "progress", Duration::from_secs(4));
+        progress.write(&[(b"table", Some(b"reading"))]).await.unwrap();
+        mock.broker_down(1).unwrap();
+        progress.write(&[(b"table", Some(b"done"))]).await.unwrap_err();
+        mock.broker_up(1).unwrap();
+        let read = progress.load(b"").await.unwrap();
+        assert_eq!(read.get(b"table".as_slice()).map(Vec::as_slice), Some(b"done".as_slice()));
+    }
 }
