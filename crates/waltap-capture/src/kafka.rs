@@ -17,6 +17,8 @@ const TRANSACTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) enum Cluster {
     Kafka(waltap_kafka::Topics),
+    #[cfg(test)]
+    Simulated(crate::model::kafka::Cluster),
 }
 
 impl Cluster {
@@ -24,6 +26,8 @@ impl Cluster {
     pub(crate) async fn ensure(&self, wanted: &[TopicSpecification], timeout: Duration) -> Result<Vec<EnsuredTopic>> {
         match self {
             Cluster::Kafka(topics) => topics.ensure(wanted, timeout).await,
+            #[cfg(test)]
+            Cluster::Simulated(cluster) => cluster.ensure(wanted, timeout).await,
         }
     }
 
@@ -31,6 +35,8 @@ impl Cluster {
     pub(crate) fn open_sink(&self, options: &KafkaSinkOptions, reports: Reports) -> Result<Sink> {
         match self {
             Cluster::Kafka(_) => Ok(Sink::Kafka(Producer::start(&options.client, reports)?)),
+            #[cfg(test)]
+            Cluster::Simulated(cluster) => Ok(cluster.open_sink(reports)),
         }
     }
 
@@ -41,6 +47,8 @@ impl Cluster {
                 let producer = Producer::start_transactional(&options.client, id, reports, TRANSACTIONS_TIMEOUT).await?;
                 Ok(Sink::Transactional(producer))
             }
+            #[cfg(test)]
+            Cluster::Simulated(cluster) => cluster.open_transactions(id, reports, TRANSACTIONS_TIMEOUT).await,
         }
     }
 }
@@ -49,6 +57,8 @@ impl Cluster {
 #[derive(Debug)]
 pub(crate) enum ProgressTopic {
     Kafka(waltap_kafka::ProgressTopic),
+    #[cfg(test)]
+    Simulated(crate::model::kafka::ProgressTopic),
 }
 
 impl ProgressTopic {
@@ -56,6 +66,8 @@ impl ProgressTopic {
     pub(crate) async fn load(&self, prefix: &[u8]) -> Result<Entries> {
         match self {
             ProgressTopic::Kafka(topic) => topic.load(prefix).await,
+            #[cfg(test)]
+            ProgressTopic::Simulated(topic) => topic.load(prefix).await,
         }
     }
 
@@ -63,6 +75,8 @@ impl ProgressTopic {
     pub(crate) async fn peek(&self, prefix: &[u8]) -> Result<(Entries, bool)> {
         match self {
             ProgressTopic::Kafka(topic) => topic.peek(prefix).await,
+            #[cfg(test)]
+            ProgressTopic::Simulated(topic) => topic.peek(prefix).await,
         }
     }
 
@@ -70,6 +84,8 @@ impl ProgressTopic {
     pub(crate) fn name(&self) -> &str {
         match self {
             ProgressTopic::Kafka(topic) => topic.name(),
+            #[cfg(test)]
+            ProgressTopic::Simulated(_) => waltap_kafka::PROGRESS_TOPIC_DEFAULT,
         }
     }
 
@@ -77,6 +93,8 @@ impl ProgressTopic {
     pub(crate) async fn write(&self, entries: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
         match self {
             ProgressTopic::Kafka(topic) => topic.write(entries).await,
+            #[cfg(test)]
+            ProgressTopic::Simulated(topic) => topic.write(entries).await,
         }
     }
 }

@@ -9,6 +9,8 @@ mod capture;
 mod event_error;
 mod kafka;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod naming;
 mod options;
 mod position;

@@ -21,9 +21,15 @@ pub(crate) enum Sabotage {
     SplitOffByOne,
     /// Progress is written before the Kafka transaction that it is about is committed, and not in it.
     ProgressOutside,
+    /// PostgreSQL is told before progress has the place.
+    StatusBeforeProgress,
+    /// A table's rows count as confirmed once they are read.
+    DoneBeforeConfirmed,
+    /// Changes that a table's snapshot holds are sent again.
+    RepeatSnapshot,
 }
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, test))]
 mod switch {
     use std::sync::OnceLock;
 
@@ -32,16 +38,31 @@ mod switch {
     use super::{SABOTAGE_VARIABLE, Sabotage};
 
     /// The switches, by the names that the variable has for them.
-    const NAMES: [(&str, Sabotage); 6] = [
+    const NAMES: [(&str, Sabotage); 9] = [
         ("confirm-on-produce", Sabotage::ConfirmOnProduce),
         ("keepalive-in-flight", Sabotage::KeepaliveInFlight),
         ("drop-at-stop", Sabotage::DropAtStop),
         ("forget-filtered", Sabotage::ForgetFiltered),
         ("split-off-by-one", Sabotage::SplitOffByOne),
         ("progress-outside", Sabotage::ProgressOutside),
+        ("status-before-progress", Sabotage::StatusBeforeProgress),
+        ("done-before-confirmed", Sabotage::DoneBeforeConfirmed),
+        ("repeat-snapshot", Sabotage::RepeatSnapshot),
     ];
 
     static ON: OnceLock<Option<Sabotage>> = OnceLock::new();
+
+    #[cfg(test)]
+    thread_local! {
+        /// What is on for this thread alone.
+        static HERE: std::cell::Cell<Option<Sabotage>> = const { std::cell::Cell::new(None) };
+    }
+
+    /// Turns one on, or all off, for what this thread runs.
+    #[cfg(test)]
+    pub(crate) fn set_here(sabotage: Option<Sabotage>) {
+        HERE.set(sabotage);
+    }
 
     /// Turns on what the variable asks for. Without it nothing is ever on.
     pub(crate) fn start() -> Result<()> {
@@ -58,11 +79,15 @@ mod switch {
 
     /// Whether this one is on.
     pub(crate) fn is_on(sabotage: Sabotage) -> bool {
+        #[cfg(test)]
+        if HERE.get() == Some(sabotage) {
+            return true;
+        }
         ON.get().is_some_and(|on| *on == Some(sabotage))
     }
 }
 
-#[cfg(not(debug_assertions))]
+#[cfg(not(any(debug_assertions, test)))]
 mod switch {
     use waltap_error::Result;
 
@@ -77,4 +102,6 @@ mod switch {
     }
 }
 
+#[cfg(test)]
+pub(crate) use switch::set_here;
 pub(crate) use switch::{is_on, start};

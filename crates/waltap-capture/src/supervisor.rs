@@ -107,7 +107,7 @@ async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(A
     // One bound for the whole capture here too.
     let spill_memory = options.streaming.spill_memory / wanted.len().max(1);
     options.streaming.spill_memory = spill_memory.max(SPILL_BYTES_MIN);
-    let server = Server::Postgres(options.source.clone());
+    let server = Server::Postgres(Box::new(options.source.clone()));
     let shared = Shared { server, options, metrics: handle.metrics_handle().clone(), claims, destination };
     Ok((Arc::new(shared), sql, wanted))
 }

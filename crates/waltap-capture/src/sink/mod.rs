@@ -49,6 +49,8 @@ pub(crate) enum Sink {
     /// With Kafka transactions: what is offered is seen when it is committed.
     Transactional(Producer),
     Output(OutputSink),
+    #[cfg(test)]
+    Simulated(crate::model::kafka::Producer),
 }
 
 impl Sink {
@@ -71,6 +73,8 @@ impl Sink {
                 })
             }
             Sink::Output(output) => output.offer(record).map_err(|_full| NotTaken::Full),
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.offer(record),
         }
     }
 
@@ -78,6 +82,11 @@ impl Sink {
     pub(crate) async fn space(&self) -> Result<()> {
         match self {
             Sink::Kafka(producer) | Sink::Transactional(producer) => {
+                producer.space().await;
+                Ok(())
+            }
+            #[cfg(test)]
+            Sink::Simulated(producer) => {
                 producer.space().await;
                 Ok(())
             }
@@ -90,13 +99,20 @@ impl Sink {
         match self {
             // librdkafka's linger does it.
             Sink::Kafka(_) | Sink::Transactional(_) => Ok(()),
+            #[cfg(test)]
+            Sink::Simulated(_) => Ok(()),
             Sink::Output(output) => output.flush().await,
         }
     }
 
     /// Whether nothing is seen before [`Sink::commit`].
     pub(crate) fn is_transactional(&self) -> bool {
-        matches!(self, Sink::Transactional(_))
+        match self {
+            Sink::Transactional(_) => true,
+            Sink::Kafka(_) | Sink::Output(_) => false,
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.is_transactional(),
+        }
     }
 
     /// Commits the Kafka transaction, if the sink has them: all that was taken is seen now, and reported. Nothing may be offered meanwhile.
@@ -104,6 +120,8 @@ impl Sink {
         match self {
             Sink::Transactional(producer) => producer.commit().await,
             Sink::Kafka(_) | Sink::Output(_) => Ok(()),
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.commit().await,
         }
     }
 
@@ -112,6 +130,8 @@ impl Sink {
         match self {
             Sink::Transactional(producer) => producer.abort(patience).await,
             Sink::Kafka(_) | Sink::Output(_) => Ok(()),
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.abort(patience).await,
         }
     }
 
@@ -119,6 +139,8 @@ impl Sink {
         match self {
             Sink::Kafka(producer) | Sink::Transactional(producer) => producer.in_flight().bytes,
             Sink::Output(_) => 0,
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.in_flight_bytes(),
         }
     }
 

@@ -10,6 +10,8 @@ use super::Sql;
 /// An SQL session inside the transaction that reads a snapshot.
 pub(crate) enum SnapshotSession {
     Postgres(Box<SnapshotReader<waltap_postgres::Sql>>),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::SnapshotSession),
 }
 
 impl SnapshotSession {
@@ -17,6 +19,8 @@ impl SnapshotSession {
     pub(crate) async fn copy(&self, table: &Table, chunk: &Chunk) -> Result<CopyRows, CopyError> {
         match self {
             SnapshotSession::Postgres(reader) => reader.copy(table, chunk).await.map(CopyRows::Postgres),
+            #[cfg(test)]
+            SnapshotSession::Simulated(session) => session.copy(table, chunk).await.map(CopyRows::Simulated),
         }
     }
 
@@ -24,6 +28,8 @@ impl SnapshotSession {
     pub(crate) async fn end(self) -> Result<Sql> {
         match self {
             SnapshotSession::Postgres(reader) => reader.end().await.map(Sql::Postgres),
+            #[cfg(test)]
+            SnapshotSession::Simulated(session) => session.end().await.map(Sql::Simulated),
         }
     }
 }
@@ -31,6 +37,8 @@ impl SnapshotSession {
 /// The rows of a chunk as they come from the server.
 pub(crate) enum CopyRows {
     Postgres(copy::CopyRows),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::SnapshotRows),
 }
 
 impl CopyRows {
@@ -38,6 +46,8 @@ impl CopyRows {
     pub(crate) async fn read_batch(&mut self, batch: &mut Vec<Bytes>, bytes_max: usize) -> Result<bool, CopyError> {
         match self {
             CopyRows::Postgres(rows) => rows.read_batch(batch, bytes_max).await,
+            #[cfg(test)]
+            CopyRows::Simulated(rows) => rows.read_batch(batch).await,
         }
     }
 }

@@ -19,7 +19,9 @@ pub(crate) use stream::{Status, Wire};
 /// The server of a capture.
 #[derive(Debug)]
 pub(crate) enum Server {
-    Postgres(Source),
+    Postgres(Box<Source>),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::Server),
 }
 
 impl Server {
@@ -27,6 +29,8 @@ impl Server {
     pub(crate) async fn sql(&self, database: &str) -> Result<Sql> {
         match self {
             Server::Postgres(source) => source.sql(database).await.map(Sql::Postgres),
+            #[cfg(test)]
+            Server::Simulated(server) => server.sql().await.map(Sql::Simulated),
         }
     }
 
@@ -34,6 +38,8 @@ impl Server {
     pub(crate) async fn replication(&self, database: &str) -> Result<Replication> {
         match self {
             Server::Postgres(source) => source.replication(database).await.map(Replication::Postgres),
+            #[cfg(test)]
+            Server::Simulated(server) => server.replication().await.map(Replication::Simulated),
         }
     }
 }

@@ -8,6 +8,8 @@ use super::{Status, Wire};
 /// A session that takes replication commands. A temporary slot, and an exported snapshot, go with it.
 pub(crate) enum Replication {
     Postgres(ReplicationConnection),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::Replication),
 }
 
 impl Replication {
@@ -15,6 +17,8 @@ impl Replication {
     pub(crate) async fn identify(&mut self) -> Result<SystemIdentity> {
         match self {
             Replication::Postgres(connection) => connection.identify_system().await,
+            #[cfg(test)]
+            Replication::Simulated(connection) => connection.identify().await,
         }
     }
 
@@ -22,6 +26,8 @@ impl Replication {
     pub(crate) async fn create_slot(&mut self, name: &str, options: SlotOptions) -> Result<CreatedSlot> {
         match self {
             Replication::Postgres(connection) => connection.create_slot(name, options).await,
+            #[cfg(test)]
+            Replication::Simulated(connection) => connection.create_slot(name, options).await,
         }
     }
 
@@ -31,6 +37,11 @@ impl Replication {
             Replication::Postgres(connection) => {
                 let (stream, status) = connection.start(options).await?;
                 Ok((Wire::Postgres(Box::new(stream)), Status::Postgres(status)))
+            }
+            #[cfg(test)]
+            Replication::Simulated(connection) => {
+                let (wire, status) = connection.start(options).await?;
+                Ok((Wire::Simulated(Box::new(wire)), Status::Simulated(status)))
             }
         }
     }

@@ -13,6 +13,8 @@ use super::SnapshotSession;
 /// An SQL session in the database of a tap.
 pub(crate) enum Sql {
     Postgres(waltap_postgres::Sql),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::Sql),
 }
 
 impl Sql {
@@ -20,6 +22,8 @@ impl Sql {
     pub(crate) fn version_number(&self) -> u32 {
         match self {
             Sql::Postgres(sql) => sql.version().number(),
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.version_number(),
         }
     }
 
@@ -27,6 +31,8 @@ impl Sql {
     pub(crate) async fn claim(&self, slot: &str) -> Result<bool> {
         match self {
             Sql::Postgres(sql) => slot::claim(sql, slot).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.claim(slot).await,
         }
     }
 
@@ -34,6 +40,8 @@ impl Sql {
     pub(crate) async fn slot(&self, name: &str) -> Result<Option<SlotState>> {
         match self {
             Sql::Postgres(sql) => slot::inspect(sql, name).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.slot(name).await,
         }
     }
 
@@ -41,6 +49,8 @@ impl Sql {
     pub(crate) async fn fingerprint(&self) -> Result<Fingerprint> {
         match self {
             Sql::Postgres(sql) => catalog::fingerprint(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.fingerprint().await,
         }
     }
 
@@ -48,6 +58,8 @@ impl Sql {
     pub(crate) async fn tables(&self) -> Result<Vec<Table>> {
         match self {
             Sql::Postgres(sql) => catalog::tables(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.tables().await,
         }
     }
 
@@ -55,6 +67,8 @@ impl Sql {
     pub(crate) async fn tables_by_oid(&self, oids: &[u32]) -> Result<Vec<Table>> {
         match self {
             Sql::Postgres(sql) => catalog::tables_by_oid(sql, oids).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.tables_by_oid(oids).await,
         }
     }
 
@@ -62,6 +76,8 @@ impl Sql {
     pub(crate) async fn published(&self, publication: &str, tables: Vec<Table>) -> Result<Vec<Table>> {
         match self {
             Sql::Postgres(sql) => publication::published(sql, publication, tables).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
         }
     }
 
@@ -69,6 +85,8 @@ impl Sql {
     pub(crate) async fn inspect_publication(&self, publication: &str, wanted: &[Table]) -> Result<UserPublication> {
         match self {
             Sql::Postgres(sql) => publication::inspect(sql, publication, wanted).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
         }
     }
 
@@ -76,12 +94,16 @@ impl Sql {
     pub(crate) async fn reconcile(&mut self, names: &PublicationNames, wanted: &[Table]) -> Result<Reconciled> {
         match self {
             Sql::Postgres(sql) => publication::reconcile(sql, names, wanted).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.reconcile(wanted).await,
         }
     }
 
     pub(crate) async fn drop_publication(&self, name: &str) -> Result<()> {
         match self {
             Sql::Postgres(sql) => slot::drop_publication(sql, name).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
         }
     }
 
@@ -89,6 +111,8 @@ impl Sql {
     pub(crate) async fn identity_key(&self, table: u32) -> Result<Option<Vec<String>>> {
         match self {
             Sql::Postgres(sql) => catalog::identity_key(sql, table).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.nothing("reading a key").await,
         }
     }
 
@@ -96,6 +120,8 @@ impl Sql {
     pub(crate) async fn column_defaults(&self, tables: &[u32]) -> Result<HashMap<u32, ColumnDefaults>> {
         match self {
             Sql::Postgres(sql) => catalog::column_defaults(sql, tables).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.nothing("reading defaults").await,
         }
     }
 
@@ -103,6 +129,8 @@ impl Sql {
     pub(crate) async fn types(&self, oids: &[u32]) -> Result<Vec<TypeRow>> {
         match self {
             Sql::Postgres(sql) => catalog::types(sql, Some(oids)).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.nothing("listing types").await,
         }
     }
 
@@ -110,6 +138,8 @@ impl Sql {
     pub(crate) async fn type_names(&self, types: &[(u32, i32)]) -> Result<Vec<String>> {
         match self {
             Sql::Postgres(sql) => catalog::type_names(sql, types).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
         }
     }
 
@@ -117,6 +147,8 @@ impl Sql {
     pub(crate) async fn measure(&self, table: &Table) -> Result<HashMap<u32, u64>> {
         match self {
             Sql::Postgres(sql) => copy::measure(sql, table).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.measure(table).await,
         }
     }
 
@@ -124,6 +156,8 @@ impl Sql {
     pub(crate) async fn keep_plannable(&self, table: &Table, pages: &mut HashMap<u32, u64>, pages_max: u32) {
         match self {
             Sql::Postgres(sql) => copy::keep_plannable(sql, table, pages, pages_max).await,
+            #[cfg(test)]
+            Sql::Simulated(_) => {}
         }
     }
 
@@ -131,12 +165,16 @@ impl Sql {
     pub(crate) async fn open_transactions(&self) -> Result<Vec<String>> {
         match self {
             Sql::Postgres(sql) => catalog::open_transactions(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.nothing("listing transactions").await,
         }
     }
 
     /// Begins to read under a snapshot that another session exported and still holds.
     pub(crate) async fn begin_snapshot(self, snapshot: &str) -> Result<SnapshotSession> {
         match self {
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.begin_snapshot(snapshot).await.map(SnapshotSession::Simulated),
             Sql::Postgres(sql) => {
                 copy::SnapshotReader::begin(sql, snapshot).await.map(|reader| SnapshotSession::Postgres(Box::new(reader)))
             }

@@ -10,6 +10,8 @@ use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle};
 /// The frames of a slot as they come from the server.
 pub(crate) enum Wire {
     Postgres(Box<ReplicationStream>),
+    #[cfg(test)]
+    Simulated(Box<crate::model::postgres::Wire>),
 }
 
 impl Wire {
@@ -17,6 +19,8 @@ impl Wire {
     pub(crate) async fn fill(&mut self) -> Result<Filled> {
         match self {
             Wire::Postgres(stream) => stream.fill().await,
+            #[cfg(test)]
+            Wire::Simulated(wire) => wire.fill().await,
         }
     }
 
@@ -24,6 +28,8 @@ impl Wire {
     pub(crate) fn next_frame(&mut self) -> Result<Option<&[u8]>> {
         match self {
             Wire::Postgres(stream) => stream.next_frame(),
+            #[cfg(test)]
+            Wire::Simulated(wire) => wire.next_frame(),
         }
     }
 
@@ -31,6 +37,8 @@ impl Wire {
     pub(crate) async fn stop(self, deadline: Duration) -> Result<()> {
         match self {
             Wire::Postgres(stream) => stream.stop(deadline).await,
+            #[cfg(test)]
+            Wire::Simulated(wire) => wire.stop(deadline).await,
         }
     }
 }
@@ -39,6 +47,8 @@ impl Wire {
 #[derive(Clone, Debug)]
 pub(crate) enum Status {
     Postgres(StatusHandle),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::Status),
 }
 
 impl Status {
@@ -46,6 +56,8 @@ impl Status {
     pub(crate) fn confirm(&self, durable: Durable) {
         match self {
             Status::Postgres(handle) => handle.confirm(durable),
+            #[cfg(test)]
+            Status::Simulated(status) => status.confirm(durable),
         }
     }
 
@@ -53,6 +65,8 @@ impl Status {
     pub(crate) fn received(&self, lsn: Lsn) {
         match self {
             Status::Postgres(handle) => handle.received(lsn),
+            #[cfg(test)]
+            Status::Simulated(status) => status.received(lsn),
         }
     }
 }

@@ -13,6 +13,7 @@ use waltap_error::{Code, Error, Kind, Result};
 use waltap_ledger::Durable;
 
 use crate::progress::{SlotRecord, Store};
+use crate::sabotage::{Sabotage, is_on};
 use crate::source::Status;
 
 /// At most one slot record in this time: PostgreSQL frees log in segments of megabytes, so nothing is gained by more.
@@ -88,6 +89,9 @@ impl Work {
     async fn run(mut self) -> Result<()> {
         while self.changes.changed().await.is_ok() {
             let Some(durable) = *self.changes.borrow_and_update() else { continue };
+            if is_on(Sabotage::StatusBeforeProgress) {
+                self.status.confirm(durable);
+            }
             self.record(durable).await?;
             self.status.confirm(durable);
             tokio::select! {

@@ -12,6 +12,7 @@ use super::{Context, FromCatalog, Route, TableVersion, TypeCache, compare_with_c
 use crate::metrics::OpCounters;
 use crate::options::SnapshotMode;
 use crate::progress::{Progress, TableState};
+use crate::sabotage::{Sabotage, is_on};
 use crate::source::Sql;
 
 /// What is done to a row or a table, as counted.
@@ -57,7 +58,7 @@ impl CapturedTable {
         match self.rows {
             Rows::Unread => false,
             Rows::Partly => true,
-            Rows::Since(since) => commit >= since,
+            Rows::Since(since) => commit >= since || is_on(Sabotage::RepeatSnapshot),
         }
     }
 

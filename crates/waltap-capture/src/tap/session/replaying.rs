@@ -5,7 +5,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 
 use super::super::Waiting;
-use super::super::spill::{Ending, Replay, records};
+use super::super::spill::{Ending, Replay, blocking, records};
 use super::{BOARD_INTERVAL, Session};
 use crate::source::Wire;
 
@@ -74,7 +74,7 @@ impl Session<'_> {
     /// Makes memory free for what waits, with the account going on meanwhile.
     pub(super) async fn write_out(&mut self) -> Result<()> {
         let Some(write) = self.stream.streamed.spill.begin_write() else { return Ok(()) };
-        let mut writing = tokio::task::spawn_blocking(move || write.run());
+        let mut writing = blocking(move || write.run());
         let mut ticks = interval(BOARD_INTERVAL);
         loop {
             tokio::select! {

@@ -12,9 +12,10 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Result};
 use waltap_ledger::GroupId;
 use waltap_pgoutput::Lsn;
@@ -52,7 +53,7 @@ pub(crate) struct Spill {
     /// What the logs hold in memory together.
     memory_bytes: usize,
     /// By the id of the top-level transaction.
-    logs: HashMap<u32, Log>,
+    logs: BTreeMap<u32, Log>,
     /// The transaction whose messages come now.
     gathering: Option<Gathering>,
 }
@@ -66,7 +67,7 @@ struct Gathering {
 
 impl Spill {
     pub(crate) fn new(directory: PathBuf, memory_bytes_max: usize) -> Self {
-        Spill { directory, memory_bytes_max, memory_bytes: 0, logs: HashMap::new(), gathering: None }
+        Spill { directory, memory_bytes_max, memory_bytes: 0, logs: BTreeMap::new(), gathering: None }
     }
 
     /// Whether a stream block is open.
@@ -173,6 +174,14 @@ impl Spill {
         let log = self.logs.remove(&xid)?;
         self.memory_bytes -= log.memory_bytes();
         Some(log)
+    }
+}
+
+/// Runs what blocks on a thread that may. In tests on this one, so that a run can be repeated.
+pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    match cfg!(test) {
+        true => tokio::spawn(async { work() }),
+        false => tokio::task::spawn_blocking(work),
     }
 }
 

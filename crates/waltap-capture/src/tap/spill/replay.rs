@@ -9,7 +9,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::{Begin, Commit, Lsn};
 
 use super::log::{HEADER_BYTES, LENGTH_BYTES, Log};
-use super::{Held, directory};
+use super::{Held, blocking, directory};
 
 /// How much of a transaction is in memory at once when it is sent: enough for a batch of many hundreds of rows, little beside the memory of a
 /// tap. One message may be longer.
@@ -84,7 +84,7 @@ impl Replay {
                     Ok(piece) => Ok((file, piece)),
                     Err(error) => Err(directory::failed(&directory, error)),
                 };
-                self.reading.insert(tokio::task::spawn_blocking(read))
+                self.reading.insert(blocking(read))
             }
         };
         let read = reading.await;

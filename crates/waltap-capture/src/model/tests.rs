@@ -1,0 +1,119 @@
+//! The seeds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::run;
+use super::trace::Trace;
+use crate::sabotage::{Sabotage, set_here};
+
+/// How many seeds are run unless MODEL_SEEDS says otherwise.
+const SEEDS: u64 = 10_000;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+/// Runs seeds on every core, and gives the first that finds something.
+fn first_finding(seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+    let next = AtomicU64::new(seeds.start);
+    let found: Mutex<Option<(u64, String)>> = Mutex::default();
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end || found.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
+        if let Some(finding) = run(seed, Trace::default()).finding {
+            found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((seed, finding));
+        }
+    };
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        (0..cores).for_each(|_| drop(scope.spawn(work)));
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn every_seed_keeps_every_promise() {
+    if let Some(seed) = variable("MODEL_SEED") {
+        let outcome = run(seed, Trace::kept());
+        println!("{}", outcome.lines);
+        println!("seed {seed}: {} records", outcome.records);
+        if let Some(finding) = outcome.finding {
+            panic!("seed {seed}: {finding}");
+        }
+        return;
+    }
+    let seeds = variable("MODEL_SEEDS").unwrap_or(SEEDS);
+    if let Some((seed, finding)) = first_finding(0..seeds) {
+        println!("{}", run(seed, Trace::kept()).lines);
+        panic!("seed {seed}: {finding}\n(MODEL_SEED={seed} cargo test -p waltap-capture model replays it)");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_each_time() {
+    for seed in 0..20 {
+        let (one, other) = (run(seed, Trace::kept()), run(seed, Trace::kept()));
+        assert_eq!(one.lines, other.lines, "seed {seed}");
+        assert_eq!((one.digest, one.records), (other.digest, other.records), "seed {seed}");
+    }
+}
+
+/// How many seeds a switch has to be found by.
+const SEEDS_BROKEN: u64 = 600;
+
+/// Breaks the tap on purpose, and says what the seeds find first.
+#[track_caller]
+fn must_find(sabotage: Sabotage, finding: &str) {
+    set_here(Some(sabotage));
+    let found = (0..SEEDS_BROKEN).find_map(|seed| run(seed, Trace::default()).finding.filter(|found| found.contains(finding)));
+    set_here(None);
+    assert!(found.is_some(), "{SEEDS_BROKEN} seeds do not find {sabotage:?}");
+}
+
+#[test]
+fn an_acknowledgement_on_produce_is_found() {
+    must_find(Sabotage::ConfirmOnProduce, "PostgreSQL may forget up to");
+}
+
+#[test]
+fn an_acknowledged_keepalive_with_events_in_flight_is_found() {
+    must_find(Sabotage::KeepaliveInFlight, "PostgreSQL may forget up to");
+}
+
+#[test]
+fn events_that_are_dropped_at_a_stop_are_found() {
+    must_find(Sabotage::DropAtStop, "Kafka lacks");
+}
+
+#[test]
+fn a_filtered_transaction_that_is_forgotten_is_found() {
+    must_find(Sabotage::ForgetFiltered, "the slot stands at");
+}
+
+#[test]
+fn a_transaction_that_goes_on_one_change_too_late_is_found() {
+    must_find(Sabotage::SplitOffByOne, "Kafka lacks");
+}
+
+#[test]
+fn progress_outside_of_its_kafka_transaction_is_found() {
+    must_find(Sabotage::ProgressOutside, "Kafka lacks");
+}
+
+#[test]
+fn a_status_before_progress_is_found() {
+    must_find(Sabotage::StatusBeforeProgress, "and progress has");
+}
+
+#[test]
+fn a_table_that_is_done_before_its_rows_are_confirmed_is_found() {
+    must_find(Sabotage::DoneBeforeConfirmed, "in the source");
+}
+
+#[test]
+fn changes_that_the_snapshot_holds_are_found() {
+    must_find(Sabotage::RepeatSnapshot, "held comes after it");
+}
