@@ -125,6 +125,14 @@ impl Sink {
         }
     }
 
+    /// What made the Kafka transaction fail, where the reports of its records do not say it.
+    pub(crate) async fn cause(&self, patience: Duration) -> Option<Error> {
+        match self {
+            Sink::Transactional(producer) => producer.cause(patience).await,
+            _ => None,
+        }
+    }
+
     /// Rolls the Kafka transaction back, if the sink has them. It takes nothing more.
     pub(crate) async fn abort(&self, patience: Duration) -> Result<()> {
         match self {

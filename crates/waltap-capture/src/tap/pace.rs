@@ -40,6 +40,11 @@ impl Pace {
         self.age(now) >= self.latency_max
     }
 
+    /// When the first event of the open transaction came.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
     /// How old the first event is; zero when there is none.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         self.began.map_or(Duration::ZERO, |began| now.saturating_duration_since(began))

@@ -457,9 +457,15 @@ impl Stream {
         }
     }
 
-    /// Whether a Kafka transaction may end here: not right behind the beginning of a transaction, for which there is no place.
+    /// Whether a Kafka transaction may end here: not when the beginning of a transaction was told and nothing else of it, for which there is no
+    /// place.
     pub(crate) fn may_split(&self) -> bool {
-        self.open.is_none_or(|open| open.ordinal > 0)
+        self.open.is_none_or(|open| open.ordinal > 0 || !open.has_events)
+    }
+
+    /// Whether a part of a transaction was taken, and not the rest.
+    pub(crate) fn is_amid_transaction(&self) -> bool {
+        self.open.is_some_and(|open| open.ordinal > 0 || open.has_events)
     }
 
     /// How far the slot may advance once everything that was sent is confirmed.

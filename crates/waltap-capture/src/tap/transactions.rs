@@ -23,6 +23,14 @@ const SPLIT_AGE: Duration = Duration::from_secs(30);
 /// How often the slot advances at most while there is nothing to commit: PostgreSQL frees log in segments of megabytes.
 const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What is not done in one go, and may be cut off in its middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Commit,
+    /// Rows of tables are read: they are committed with the word that they are done.
+    Rows,
+}
+
 /// The Kafka transactions of a streaming session.
 pub(crate) struct Transactions {
     bounds: TransactionBounds,
@@ -31,23 +39,28 @@ pub(crate) struct Transactions {
     record: SlotRecord,
     /// Bytes of events in the open transaction.
     bytes: u64,
+    /// How long the rest of a PostgreSQL transaction is waited for.
+    split_age: Duration,
     committed_at: Instant,
-    /// Whether something is under way that was not seen through when it was cut off: a commit, or rows of a table.
-    is_within_step: bool,
+    /// What is under way, or was when it was cut off.
+    step: Option<Step>,
     status: Status,
 }
 
 impl Transactions {
-    /// `record` is what progress holds now.
-    pub(crate) fn new(bounds: TransactionBounds, record: SlotRecord, status: Status) -> Self {
+    /// `record` is what progress holds now; `budget` is how long a Kafka transaction may last.
+    pub(crate) fn new(bounds: TransactionBounds, budget: Option<Duration>, record: SlotRecord, status: Status) -> Self {
         let now = Instant::now();
+        let split_age = budget.map_or(SPLIT_AGE, |budget| budget.min(SPLIT_AGE));
+        let bounds = TransactionBounds { latency_max: bounds.latency_max.min(split_age), ..bounds };
         Transactions {
             bounds,
             pace: Pace::new(bounds.latency_max, now),
             record,
             bytes: 0,
             committed_at: now,
-            is_within_step: false,
+            step: None,
+            split_age,
             status,
         }
     }
@@ -61,26 +74,37 @@ impl Transactions {
     }
 
     /// Begins what must be seen through before anything may be committed.
-    pub(crate) fn begin_step(&mut self) {
-        self.is_within_step = true;
+    pub(crate) fn begin_step(&mut self, step: Step) {
+        self.step = Some(step);
     }
 
     /// It was seen through.
     pub(crate) fn end_step(&mut self) {
-        self.is_within_step = false;
+        self.step = None;
     }
 
-    /// Whether it was cut off: nobody knows what is committed, or what would be.
-    pub(crate) fn is_within_step(&self) -> bool {
-        self.is_within_step
+    /// What was cut off, if anything: nobody knows then what is committed, or what would be.
+    pub(crate) fn step(&self) -> Option<Step> {
+        self.step
+    }
+
+    /// Whether a part of the transaction at this place is committed already.
+    pub(crate) fn has_part_of(&self, position: Option<Position>) -> bool {
+        let commit = |position: Option<Position>| position.filter(|position| position.ordinal.is_some()).map(|position| position.commit_lsn);
+        position.is_some() && commit(position) == commit(self.record.position)
     }
 
     /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then.
     pub(crate) fn is_due(&self, within: bool, now: Instant) -> bool {
         match within {
             false => self.pace.is_overdue(now) || self.bytes >= self.bounds.bytes_max,
-            true => self.bytes >= self.bounds.bytes_max || self.pace.age(now) >= SPLIT_AGE,
+            true => self.bytes >= self.bounds.bytes_max || self.pace.age(now) >= self.split_age,
         }
+    }
+
+    /// When to commit amid a PostgreSQL transaction if nothing more comes.
+    pub(crate) fn when_split(&self) -> Option<Instant> {
+        self.pace.began().map(|began| began + self.split_age)
     }
 
     /// When to commit if nothing more comes: the events that were sent, or the place alone when the slot may go on to `prospect`.
@@ -110,7 +134,7 @@ impl Transactions {
         self.bytes = 0;
         self.committed_at = now;
         self.record = record;
-        self.is_within_step = false;
+        self.step = None;
         Ok(())
     }
 }

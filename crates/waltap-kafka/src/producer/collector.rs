@@ -53,6 +53,8 @@ pub(super) struct Shared {
     muted: AtomicBool,
     /// Set when the poll thread has ended: nothing will be reported any more.
     ended: AtomicBool,
+    /// Set when librdkafka has thrown records away, since the transaction that they were in has failed.
+    purged: AtomicBool,
     brokers: watch::Sender<BrokerState>,
     /// At this size the queue takes nothing more.
     queue_bytes: u64,
@@ -69,6 +71,7 @@ impl Shared {
             native_full: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            purged: AtomicBool::new(false),
             brokers: watch::Sender::new(BrokerState::default()),
             queue_bytes,
             space_bytes: queue_bytes - queue_bytes / 4,
@@ -131,6 +134,10 @@ impl Shared {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_purged(&self) -> bool {
+        self.purged.load(Ordering::Acquire)
     }
 
     pub(super) fn mute(&self) {
@@ -222,8 +229,11 @@ impl Collector {
     fn failed(&self, opaque: u64, bytes: u64, topic: &str, error: &KafkaError) {
         let mut reports = self.lock();
         self.hand_over(&mut reports);
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+            self.shared.purged.store(true, Ordering::Release);
+        }
         if !self.shared.muted.load(Ordering::Acquire) {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             reports
                 .observer
                 .failed(opaque, classify::delivery_error(code, topic, Some((bytes - RECORD_OVERHEAD_BYTES) as usize)));

@@ -54,6 +54,8 @@ impl Producer {
     ///
     /// After an error it is not known whether Kafka has committed: the next producer of this id finds out.
     pub async fn commit(&self) -> Result<()> {
+        // First, so that the call has nothing to flush: rdkafka polls for a tenth of a second where it has.
+        self.shared.empty().await;
         self.call(|native| {
             // For ever: that a transaction takes too long is for Kafka to say, and librdkafka passes it on.
             repeat(None, "committing a transaction", |round| native.commit_transaction(round))?;
@@ -67,6 +69,20 @@ impl Producer {
     pub async fn abort(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         self.call(move |native| repeat(deadline, "rolling back a transaction", |round| native.abort_transaction(round))).await
+    }
+
+    /// What made librdkafka throw records away that were in a transaction. `None` when it has thrown none away, or does not say in time.
+    ///
+    /// The reports of these records do not say it; the commit of a transaction that has failed does.
+    pub async fn cause(&self, patience: Duration) -> Option<Error> {
+        if !self.shared.has_purged() {
+            return None;
+        }
+        let deadline = Instant::now() + patience;
+        let commit = move |native: &BaseProducer<Collector>| {
+            repeat(deadline, "sending events in a transaction", |round| native.commit_transaction(round))
+        };
+        self.call(commit).await.err()
     }
 
     async fn call(&self, work: impl FnOnce(&BaseProducer<Collector>) -> Result<()> + Send + 'static) -> Result<()> {

@@ -9,9 +9,11 @@ use waltap_pgoutput::Lsn;
 
 use super::super::acknowledger::Acknowledger;
 use super::super::spill::{Replay, Spill};
-use super::super::transactions::Transactions;
+use super::super::Context;
+use super::super::transactions::{Step, Transactions};
 use super::{BOARD_INTERVAL, Session};
 use crate::sabotage::{Sabotage, is_on};
+use crate::sink::Sink;
 
 /// How long Kafka may take to roll a transaction back before that is left to the next session.
 const ABORT_PATIENCE: Duration = Duration::from_secs(2);
@@ -67,20 +69,27 @@ impl Session<'_> {
 
     /// When a commit is due although nothing happens; `None`: not before something does.
     pub(super) fn commit_time(&self) -> Option<Instant> {
-        match &self.delivery {
-            // Amid a PostgreSQL transaction the rest of it is waited for.
-            Delivery::ExactlyOnce(transactions) if !self.stream.is_in_transaction() => {
-                transactions.when_idle(self.stream.prospect())
-            }
-            _ => None,
+        let Delivery::ExactlyOnce(transactions) = &self.delivery else { return None };
+        match (self.stream.may_split(), self.stream.is_amid_transaction()) {
+            (false, _) => None,
+            // The rest of it is waited for, but not for ever.
+            (true, true) => transactions.when_split(),
+            (true, false) => transactions.when_idle(self.stream.prospect()),
+        }
+    }
+
+    /// Notes what was sent since this was done last.
+    pub(super) fn note_events(&mut self, now: Instant) {
+        if let Delivery::ExactlyOnce(transactions) = &mut self.delivery {
+            transactions.note_events(self.stream.take_bytes(), now);
         }
     }
 
     /// Commits if the Kafka transaction has become too old or too large. Between two changes, with nothing staged.
     pub(super) async fn commit_if_due(&mut self) -> Result<()> {
-        let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
-        transactions.note_events(self.stream.take_bytes(), self.batch_began);
-        match self.stream.may_split() && transactions.is_due(self.stream.is_in_transaction(), self.batch_began) {
+        self.note_events(self.batch_began);
+        let Delivery::ExactlyOnce(transactions) = &self.delivery else { return Ok(()) };
+        match self.stream.may_split() && transactions.is_due(self.stream.is_amid_transaction(), self.batch_began) {
             true => self.commit().await,
             false => Ok(()),
         }
@@ -88,9 +97,9 @@ impl Session<'_> {
 
     /// Commits what was sent, and the place behind it, as one; then tells PostgreSQL. Does nothing without Kafka transactions.
     pub(super) async fn commit(&mut self) -> Result<()> {
+        self.note_events(self.batch_began);
         let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
-        transactions.begin_step();
-        transactions.note_events(self.stream.take_bytes(), self.batch_began);
+        transactions.begin_step(Step::Commit);
         let held = held(&self.stream.streamed.spill, self.replaying.as_ref());
         let record = transactions.next_record(self.stream.prospect(), self.stream.position(), held);
         let started = Instant::now();
@@ -128,7 +137,7 @@ impl Session<'_> {
     pub(super) async fn commit_before_rows(&mut self) -> Result<()> {
         self.commit().await?;
         if let Delivery::ExactlyOnce(transactions) = &mut self.delivery {
-            transactions.begin_step();
+            transactions.begin_step(Step::Rows);
         }
         Ok(())
     }
@@ -144,7 +153,10 @@ impl Session<'_> {
     pub(super) async fn commit_rest(&mut self, patience: Duration) -> Result<()> {
         let Delivery::ExactlyOnce(transactions) = &self.delivery else { return Ok(()) };
         let sink = Arc::clone(&self.stream.sink);
-        if !transactions.is_within_step() && self.stream.may_split() {
+        let step = transactions.step();
+        // Half of a PostgreSQL transaction is not shown for as long as waltap is away, unless a part of it is seen already.
+        let is_whole = !self.stream.is_amid_transaction() || transactions.has_part_of(self.stream.position());
+        if step.is_none() && self.stream.may_split() && is_whole {
             let commit = async {
                 self.stream.staged.hand_over(&sink).await?;
                 self.commit().await
@@ -153,19 +165,22 @@ impl Session<'_> {
                 return committed;
             }
         }
-        tracing::warn!(database = self.context.database, "stopping with events that are not committed: they will be sent again");
-        self.abort().await;
+        tracing::info!(database = self.context.database, "stopping with events that are not committed: they will be sent again");
+        // A commit that was cut off goes on by itself, and cannot be taken back.
+        if step != Some(Step::Commit) {
+            abort(self.context, &sink).await;
+        }
         Ok(())
     }
+}
 
-    /// Rolls back what is not committed, so that readers do not wait for it.
-    pub(super) async fn abort(&self) {
-        if let Err(error) = self.stream.sink.abort(ABORT_PATIENCE).await {
-            tracing::debug!(
-                database = self.context.database,
-                error = error.report(),
-                "the open Kafka transaction is left to the next session, which rolls it back"
-            );
-        }
+/// Rolls back what is not committed, so that readers do not wait for it.
+pub(super) async fn abort(context: &Context, sink: &Sink) {
+    if let Err(error) = sink.abort(ABORT_PATIENCE).await {
+        tracing::debug!(
+            database = context.database,
+            error = error.report(),
+            "the open Kafka transaction is left to the next session, which rolls it back"
+        );
     }
 }

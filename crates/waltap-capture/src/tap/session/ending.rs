@@ -11,7 +11,7 @@ use waltap_postgres::replication::Filled;
 
 use super::super::stop_asked;
 use super::Session;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, abort};
 use super::replaying::next_piece;
 use crate::sabotage::{Sabotage, is_on};
 use crate::sink::Sink;
@@ -22,6 +22,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a batch, and then the rest of a transaction, is still taken when a stop is asked for: what is cut off is sent again as a whole.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(750);
+
+/// How long Kafka's client may take to say why a transaction has failed. It knows.
+const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the last record of progress, and then PostgreSQL's goodbye, may take. With the drain, under the ten seconds of a stop.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -85,12 +88,13 @@ impl Session<'_> {
 
     /// Ends after an error: sees through what Kafka still takes, so that less has to be sent again. Gives the error that came first.
     pub(super) async fn give_up(mut self, error: Error) -> Error {
-        if let Err(earlier) = self.reports.check() {
-            return earlier;
-        }
+        let error = self.reports.check().err().unwrap_or(error);
         if self.stream.sink.is_transactional() {
-            self.abort().await;
-        } else if error.kind() == Kind::Transient
+            let cause = self.stream.sink.cause(CAUSE_PATIENCE).await;
+            abort(self.context, &self.stream.sink).await;
+            return cause.filter(|_| error.kind() == Kind::Transient).unwrap_or(error);
+        }
+        if error.kind() == Kind::Transient
             && let Err(error) = self.drain(DRAIN_TIMEOUT).await
         {
             return error;

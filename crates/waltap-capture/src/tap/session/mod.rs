@@ -15,7 +15,7 @@ use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, StartOptions};
 
-use self::delivery::Delivery;
+use self::delivery::{Delivery, abort};
 use self::ending::patience_ended;
 use self::replaying::next_piece;
 use self::rows::{Exporting, ready};
@@ -101,7 +101,11 @@ async fn read_once(context: &Context) -> Result<Ended> {
     let mut types = TypeCache::default();
     loop {
         let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &held.snapshot };
-        let changed = reading.read(&mut progress, &mut types, held.tables).await?;
+        let read = reading.read(&mut progress, &mut types, held.tables).await;
+        if read.is_err() {
+            abort(context, &sink).await;
+        }
+        let changed = read?;
         if changed.is_empty() {
             return Ok(Ended::SnapshotDone);
         }
@@ -118,7 +122,11 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
             let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
-            if until_shutdown(shutdown, reading.read(&mut progress, &mut types, tables)).await?.is_none() {
+            let read = until_shutdown(shutdown, reading.read(&mut progress, &mut types, tables)).await;
+            if !matches!(read, Ok(Some(_))) {
+                abort(context, &sink).await;
+            }
+            if read?.is_none() {
                 return Ok(Ended::Asked);
             }
             None
@@ -141,7 +149,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let mut session = Session {
         context,
         delivery: match context.transactions() {
-            Some(bounds) => Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, record, status.clone()))),
+            Some(bounds) => Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, context.transaction_budget(), record, status.clone()))),
             None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
         discovery: Discovery::start(context.clone(), &look),
@@ -265,8 +273,7 @@ impl Session<'_> {
 
     /// Takes every frame that has arrived.
     async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
-        self.stream.begin_batch();
-        self.batch_began = Instant::now();
+        self.begin_batch();
         while let Some(frame) = wire.next_frame()? {
             if let Some(held) = &self.held
                 && let Ahead::Reaches(lsn) = self.stream.look_ahead(frame)?
@@ -283,6 +290,11 @@ impl Session<'_> {
             }
         }
         self.end_batch().await
+    }
+
+    fn begin_batch(&mut self) {
+        self.stream.begin_batch();
+        self.batch_began = Instant::now();
     }
 
     async fn end_batch(&mut self) -> Result<()> {
@@ -325,6 +337,7 @@ impl Session<'_> {
     /// Sends a sign of life.
     async fn beat(&mut self) -> Result<()> {
         self.stream.beat()?;
+        self.note_events(Instant::now());
         if !self.stream.staged.is_empty() {
             self.hand_over().await?;
         }

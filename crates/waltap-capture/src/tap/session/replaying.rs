@@ -38,7 +38,7 @@ impl Session<'_> {
 
     /// Takes a piece, or the end.
     pub(super) async fn take_piece(&mut self, piece: Option<Vec<u8>>) -> Result<()> {
-        self.stream.begin_batch();
+        self.begin_batch();
         match piece {
             Some(piece) => {
                 for (lsn, data) in records(&piece) {
