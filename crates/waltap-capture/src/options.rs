@@ -92,13 +92,6 @@ pub struct StreamingOptions {
     pub spill_directory: PathBuf,
 }
 
-impl StreamingOptions {
-    /// Whether anything can come that waits for its commit here.
-    pub(crate) fn may_spill(&self) -> bool {
-        self.open_transactions || self.two_phase
-    }
-}
-
 impl Options {
     /// Whether the server is asked for large transactions while they are open. Not where logical messages are events: of one that is streamed
     /// the server names the transaction and not the subtransaction (`ReorderBufferApplyMessage` gives the callback the former), so it could

@@ -33,12 +33,12 @@ pub(crate) struct SlotRecord {
     /// it in the Kafka transaction of these events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<Position>,
-    /// Where transactions were prepared, before `position`, that are not sent yet: they wait for COMMIT PREPARED.
-    #[serde(with = "lsns", default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) held: Vec<Lsn>,
     /// The timeline in which `position` stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeline: Option<u32>,
+    /// What the changes were numbered by that `position` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reads: Option<String>,
 }
 
 /// How far a table's snapshot is.
@@ -276,8 +276,15 @@ impl Progress {
         self.tables.iter().any(|(other, record)| *other != oid && record.schema == schema && record.table == table)
     }
 
-    pub(crate) async fn set_slot(&mut self, record: SlotRecord) -> Result<()> {
-        self.store.write_slot(&record).await?;
+    /// Records the slot. With Kafka transactions in one of them: who was fenced cannot do it any more.
+    pub(crate) async fn set_slot(&mut self, sink: &Sink, record: SlotRecord) -> Result<()> {
+        match sink.is_transactional() {
+            true => {
+                self.store.send_slot(sink, &record).await?;
+                sink.commit().await?;
+            }
+            false => self.store.write_slot(&record).await?,
+        }
         self.slot = Some(record);
         Ok(())
     }
@@ -345,19 +352,6 @@ pub(crate) mod lsn {
     }
 }
 
-mod lsns {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use waltap_pgoutput::Lsn;
-
-    pub(super) fn serialize<S: Serializer>(lsns: &[Lsn], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(lsns.iter().map(Lsn::to_string))
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<Lsn>, D::Error> {
-        Vec::<String>::deserialize(deserializer)?.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-    }
-}
-
 mod optional_lsn {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use waltap_pgoutput::Lsn;
@@ -385,18 +379,16 @@ mod tests {
             slot: "s".to_owned(),
             acknowledged: Some(Lsn(0x1_0000_0010)),
             position: None,
-            held: Vec::new(),
             timeline: None,
+            reads: None,
         };
         let text = json(&slot).unwrap();
         assert_eq!(std::str::from_utf8(&text).unwrap(), r#"{"system_id":"7","slot":"s","acknowledged":"1/10"}"#);
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), slot);
         let split = Position { commit_lsn: Lsn(0x20), ordinal: Some(3) };
-        let placed = SlotRecord { position: Some(split), held: vec![Lsn(0x10)], ..slot.clone() };
+        let placed = SlotRecord { position: Some(split), ..slot.clone() };
         let text = json(&placed).unwrap();
-        assert!(
-            std::str::from_utf8(&text).unwrap().ends_with(r#","position":{"commit_lsn":"0/20","ordinal":3},"held":["0/10"]}"#)
-        );
+        assert!(std::str::from_utf8(&text).unwrap().ends_with(r#","position":{"commit_lsn":"0/20","ordinal":3}}"#));
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), placed);
         let creating = SlotRecord { acknowledged: None, ..slot };
         assert_eq!(parse::<SlotRecord>("k", &json(&creating).unwrap()).unwrap(), creating);

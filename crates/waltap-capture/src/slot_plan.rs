@@ -217,8 +217,8 @@ mod tests {
             slot: "s".to_owned(),
             acknowledged: acknowledged.map(Lsn),
             position: None,
-            held: Vec::new(),
             timeline: None,
+            reads: None,
         }
     }
 

@@ -81,7 +81,13 @@ impl ProgressTopic {
     /// The topic as it is made when it is missing.
     pub fn specification(name: &str, replication_factor: i32) -> TopicSpecification {
         // Kafka compacts closed segments only, and by default closes one after a week or a gigabyte: every start would read that much.
-        let configuration = [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("segment.ms", "3600000")];
+        // The ends of transactions, and deletions, are kept for a day by default, and of the former there are many.
+        let configuration = [
+            ("cleanup.policy", "compact"),
+            ("segment.bytes", "16777216"),
+            ("segment.ms", "3600000"),
+            ("delete.retention.ms", "600000"),
+        ];
         let configuration = configuration.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         TopicSpecification { name: name.to_owned(), partitions: 1, replication_factor, configuration }
     }
@@ -243,7 +249,7 @@ fn settled_bounds(options: &Options, name: &str, reader: &Reader, waits: bool, d
     }
 }
 
-fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, deadline: Instant) -> Result<(Entries, bool)> {
+fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, mut deadline: Instant) -> Result<(Entries, bool)> {
     let reader = Reader::open(options, name)?;
     let (Bounds { oldest, end }, is_settled) = settled_bounds(options, name, &reader, waits, deadline)?;
     let mut values = BTreeMap::new();
@@ -257,6 +263,8 @@ fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, deadline: Ins
         match reader.step(ROUND.min(left(deadline)))? {
             Step::Record(message) => {
                 next = message.offset() + 1;
+                // As long as something comes, it may take its time.
+                deadline = deadline.max(Instant::now() + ROUND * 10);
                 let Some(key) = message.key().filter(|key| key.starts_with(prefix)) else { continue };
                 match message.payload() {
                     Some(value) => values.insert(key.to_vec(), value.to_vec()),

@@ -69,7 +69,8 @@ impl Scenario {
             let mut summary = Summary::new(name, *delivery, budget.seed);
             summary.add(&verdict);
             summary.print(stage.deeds);
-            stage.ensure_faultless("stream", &verdict).await
+            stage.ensure_faultless("stream", &verdict).await?;
+            summary.ensure_telling(stage.deeds)
         })
     }
 
@@ -105,7 +106,7 @@ impl Scenario {
                 stage.postgres.sql("postgres").await?.run(&slot).await?;
             }
             summary.print(stage.deeds);
-            Ok(())
+            summary.ensure_telling(stage.deeds)
         })
     }
 

@@ -68,7 +68,7 @@ impl<'a> Stage<'a> {
         let source = self.postgres.url_through("postgres", self.postgres_wire.port());
         let (brokers, partitions, delivery) = (self.kafka.brokers(), PARTITIONS.to_string(), self.delivery.to_string());
         let mut arguments = vec!["capture", "--source", &source, "--brokers", &brokers, "--database", database];
-        arguments.extend(["--exclude-table", UNSEEN, "--partitions", &partitions]);
+        arguments.extend(["--exclude-table", UNSEEN, "--partitions", &partitions, "--streaming", "on"]);
         if self.delivery == Delivery::ExactlyOnce {
             arguments.extend(["--delivery", &delivery, "--transaction-max-bytes", SPLIT_BYTES]);
         }

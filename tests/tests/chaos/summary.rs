@@ -1,6 +1,7 @@
 //! What a scenario did and saw, in one line.
 
 use waltap_tests::checker::Delivery;
+use waltap_tests::{Result, ensure};
 
 use crate::stage::Deeds;
 use crate::verdict::Verdict;
@@ -48,5 +49,20 @@ impl Summary {
             report.repeats,
             lag_bytes_max / 1000,
         );
+    }
+
+    /// A run that did nothing, or saw nothing, shows nothing.
+    pub(crate) fn ensure_telling(&self, deeds: Deeds) -> Result {
+        let faults = deeds.waltap_kills + deeds.broker_kills + deeds.server_kills + deeds.other;
+        let Verdict { report, tally, samples, .. } = &self.sum;
+        ensure!(faults > 0, "nothing was broken");
+        ensure!(
+            tally.committed > 0 && tally.aborted > 0,
+            "the writers committed {} and rolled back {}",
+            tally.committed,
+            tally.aborted
+        );
+        ensure!(report.events > 0 && *samples > 0, "{} events and {samples} samples", report.events);
+        Ok(())
     }
 }

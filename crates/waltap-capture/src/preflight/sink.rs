@@ -13,7 +13,7 @@ use super::databases_to_capture;
 use crate::kafka::ProgressTopic;
 use crate::options::{Options, SinkOptions, SnapshotMode};
 use crate::progress::{Progress, Store};
-use crate::slot_plan::plan;
+use crate::slot_plan::{check_two_phase, plan};
 
 /// Whether Kafka answers, takes our credentials, and has brokers enough. The error says why it does not answer.
 pub async fn check_sink(options: &Options, patience: Duration) -> Result<Vec<Finding>> {
@@ -51,6 +51,9 @@ pub async fn check_progress(options: &Options, patience: Duration) -> Result<Vec
         let recorded = remembered.as_ref().map(|record| record.system_id.clone());
         // A server that does not tell its number is taken for the right one here; the capture asks in another way.
         let system_id = system_id.clone().or(recorded).unwrap_or_default();
+        if let Err(error) = check_two_phase(&slot, found.as_ref(), options.streaming.two_phase) {
+            findings.push(Finding::of(&error).database(&database));
+        }
         match plan(&slot, &system_id, remembered.as_ref(), found.as_ref(), options.snapshot) {
             // These show in the slot alone, and are told of the server already.
             Err(error) if matches!(error.code(), Code::SLOT_IN_USE | Code::SLOT_INVALIDATED) => {}

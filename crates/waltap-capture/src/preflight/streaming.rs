@@ -14,7 +14,7 @@ const TWO_PHASE_VERSION: i32 = 150_000;
 pub(super) async fn judge_streaming(options: &Options, sql: &Sql) -> Result<Vec<Finding>> {
     let streaming = &options.streaming;
     let mut findings = Vec::new();
-    if options.snapshot == SnapshotMode::Only || !streaming.may_spill() {
+    if options.snapshot == SnapshotMode::Only || !(options.streams_open_transactions() || streaming.two_phase) {
         return Ok(findings);
     }
     let directory = streaming.spill_directory.clone();

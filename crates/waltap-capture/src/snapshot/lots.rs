@@ -71,14 +71,24 @@ impl<'a> Lots<'a> {
         Ok(())
     }
 
-    /// Commits a part of a lot if it is time, whatever is open: a crash from here on has those tables read again from their beginning.
-    pub(super) async fn commit_if_late(&mut self, open: &mut OpenTables, progress: &mut Progress) -> Result<()> {
-        match Instant::now() >= self.deadline {
-            true => self.commit_part(open, progress).await,
-            false => Ok(()),
+    /// Waits for something that may take long, and commits a part of the lot when it is time.
+    pub(super) async fn meanwhile(
+        &mut self,
+        work: impl Future<Output = Result<()>>,
+        open: &mut OpenTables,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep_until(self.deadline) => self.commit_part(open, progress).await?,
+            }
         }
     }
 
+    /// Commits what was sent, whatever is open: a crash from here on has those tables read again from their beginning.
     async fn commit_part(&mut self, open: &mut OpenTables, progress: &mut Progress) -> Result<()> {
         let _nobody_sends = self.gate.write().await;
         let begun: Vec<Table> = open.begin_all().filter(|table| !progress.is_done(table.oid)).collect();
@@ -97,6 +107,7 @@ impl<'a> Lots<'a> {
     }
 }
 
+/// Of a table that was never analysed the server knows nothing: a few of them make a lot.
 fn estimate(table: &Table) -> u64 {
-    table.rows_estimated.unwrap_or(0)
+    table.rows_estimated.unwrap_or(ROWS_A_LOT / 8)
 }

@@ -88,7 +88,14 @@ impl Reading<'_> {
         // The workers alone hold the receiver, so that the planner learns when the last of them is gone.
         drop(waiting);
         let fresh = tables.iter().map(|table| table.oid).filter(|oid| progress.table(*oid).is_none()).collect();
-        let mut open = OpenTables { reports: self.reports.clone(), fresh, tables: BTreeMap::new(), next: 0, changed: Vec::new() };
+        let mut open = OpenTables {
+            reports: self.reports.clone(),
+            fresh,
+            parted: HashSet::new(),
+            tables: BTreeMap::new(),
+            next: 0,
+            changed: Vec::new(),
+        };
         let mut planner = plan::Planner::new(self.context, types).await?;
         let mut remaining = tables.into_iter().peekable();
         loop {
@@ -108,9 +115,10 @@ impl Reading<'_> {
             for planned in planner.plan(lot).await? {
                 let account = open.open(&planned);
                 for chunk in planned.jobs(account) {
-                    hand_out(&chunks, chunk, &mut tasks, self.reports).await?;
-                    if let Some(lots) = &mut lots {
-                        lots.commit_if_late(&mut open, progress).await?;
+                    let handed_out = hand_out(&chunks, chunk, &mut tasks, self.reports);
+                    match &mut lots {
+                        Some(lots) => lots.meanwhile(handed_out, &mut open, progress).await?,
+                        None => handed_out.await?,
                     }
                 }
             }
@@ -176,6 +184,8 @@ struct OpenTables {
     reports: Reports,
     /// Tables of which nothing had been sent before.
     fresh: HashSet<u32>,
+    /// Tables of which a part is committed already.
+    parted: HashSet<u32>,
     /// By the number under which their rows are accounted.
     tables: BTreeMap<u32, (Table, Arc<TableCount>)>,
     next: u32,
@@ -210,6 +220,7 @@ impl OpenTables {
         let tables: Vec<Table> = self.tables.values().map(|(table, _)| table.clone()).collect();
         for table in &tables {
             self.fresh.remove(&table.oid);
+            self.parted.insert(table.oid);
         }
         tables.into_iter()
     }
@@ -225,8 +236,8 @@ impl OpenTables {
                 match self.fresh.contains(&table.oid) {
                     // As if it had not been begun: then its changes wait for its rows.
                     true if count.is_empty() => settled.unset.push(table.oid),
-                    true => settled.begun.push(table.display_name()),
-                    false => {}
+                    _ if count.is_empty() || self.parted.contains(&table.oid) => {}
+                    _ => settled.begun.push(table.display_name()),
                 }
                 self.changed.push(table);
             } else {
@@ -244,6 +255,6 @@ struct Settled {
     done: Vec<(u32, TableRecord)>,
     /// Fresh tables that changed before anything of them was sent.
     unset: Vec<u32>,
-    /// The names of fresh tables that changed when something of them had been sent.
+    /// The names of tables that changed when something of them had been sent, and nothing of it committed.
     begun: Vec<String>,
 }

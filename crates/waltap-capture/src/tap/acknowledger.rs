@@ -106,6 +106,10 @@ impl Work {
     /// Returns when progress has the place. An outage of Kafka is waited for, since the stream waits for it too.
     async fn record(&mut self, durable: Durable) -> Result<()> {
         self.record.acknowledged = Some(durable.lsn());
+        if self.record.position.is_some_and(|position| position.commit_lsn < durable.lsn()) {
+            // Of exactly-once delivery, before this run: the slot itself is past it now.
+            (self.record.position, self.record.timeline, self.record.reads) = (None, None, None);
+        }
         loop {
             match self.store.write_slot(&self.record).await {
                 Err(error) if error.kind() == Kind::Transient => {

@@ -13,7 +13,7 @@ use crate::board::Board;
 use crate::kafka::{Cluster, ProgressTopic};
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, outbox_topic_name};
-use crate::options::{Delivery, KafkaSinkOptions, Options, TransactionBounds};
+use crate::options::{Delivery, KafkaSinkOptions, Options, SnapshotMode, TransactionBounds};
 use crate::progress::Store;
 use crate::sink::{Output, Reports, Sink, Topic};
 use crate::source::{Replication, Server, Sql};
@@ -119,7 +119,12 @@ impl Context {
 
     /// By this the transactions of this tap are known to Kafka, and those of no other.
     fn transactional_id(&self) -> String {
-        format!("waltap-{}-{}", self.options().name, self.database)
+        let run = match self.options().snapshot {
+            // It takes no slot, and may run beside the capture of this name.
+            SnapshotMode::Only => "-snapshot",
+            _ => "",
+        };
+        format!("waltap-{}-{}{run}", self.options().name, self.database)
     }
 
     /// How long a Kafka transaction of a snapshot may last, where there are any: half of what Kafka allows.

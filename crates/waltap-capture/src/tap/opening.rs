@@ -74,12 +74,13 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     }
     let (mut progress, is_settled) = Progress::peek(context.store()).await?;
     let expectation = match &progress.slot {
-        None => Expectation::First,
-        Some(_) => Expectation::Known(None),
+        // What an open Kafka transaction hides may say that there is a slot.
+        None if is_settled => Expectation::First,
+        _ => Expectation::Known(None),
     };
     let look = look(context, &mut sql, expectation).await?;
     context.board.facts().tables = look.tables.len();
-    if look.tables.is_empty() && progress.slot.is_none() {
+    if look.tables.is_empty() && progress.slot.is_none() && is_settled {
         return Ok(Opening::Idle);
     }
     let mut replication = context.replication().await?;
@@ -104,19 +105,20 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         context.message_topic().await?;
     }
     let (start, rows) = match plan {
-        SlotPlan::Create => create(context, &sql, &mut replication, &mut progress, &system_id, &look).await?,
+        SlotPlan::Create => create(context, &sql, &mut replication, &mut progress, &sink, &system_id, &look).await?,
         SlotPlan::Resume(start) => (start, resume(context, &sql, &mut progress, &look, start).await?),
     };
     let position = match &progress.slot {
-        Some(record) => known_position(record, timeline, found.as_ref())?,
+        Some(record) => known_position(context, record, timeline, found.as_ref(), &look.publications)?,
         None => None,
     };
-    let held = progress.slot.as_ref().filter(|_| position.is_some()).map(|record| record.held.clone()).unwrap_or_default();
+    let reads = sink.is_transactional().then(|| reads(context, &look.publications));
     let timeline = (position.is_some() || sink.is_transactional()).then_some(timeline);
     let acknowledged = progress.slot.as_ref().and_then(|record| record.acknowledged).unwrap_or(start).max(start);
-    let record = SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, held, timeline };
+    let record =
+        SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, timeline, reads };
     if progress.slot.as_ref() != Some(&record) {
-        progress.set_slot(record.clone()).await?;
+        progress.set_slot(&sink, record.clone()).await?;
     }
     Ok(Opening::Ready(Box::new(Ready {
         look,
@@ -155,8 +157,18 @@ async fn open_sink(context: &Context, progress: &mut Progress, is_settled: bool,
 }
 
 /// How far the events are in Kafka, as far as that can be relied on.
-fn known_position(record: &SlotRecord, timeline: u32, found: Option<&SlotState>) -> Result<Option<Position>> {
+fn known_position(
+    context: &Context,
+    record: &SlotRecord,
+    timeline: u32,
+    found: Option<&SlotState>,
+    publications: &[String],
+) -> Result<Option<Position>> {
     let Some(position) = record.position else { return Ok(None) };
+    if context.options().streaming.two_phase {
+        // A place does not say whether what was prepared before it was sent. At least once, it is sent again.
+        return Ok(None);
+    }
     if record.timeline != Some(timeline) {
         // The log of another timeline may hold other changes at the same places.
         tracing::warn!(
@@ -169,8 +181,23 @@ fn known_position(record: &SlotRecord, timeline: u32, found: Option<&SlotState>)
     }
     match found {
         Some(found) if found.server_lsn < position.commit_lsn => Err(went_back(record, position, found)),
+        _ if position.ordinal.is_some() && record.reads.as_ref() != Some(&reads(context, publications)) => {
+            tracing::warn!(
+                slot = record.slot,
+                position = %position.commit_lsn,
+                "other publications or messages are read than before, so changes are numbered anew: the part of a transaction that was sent is \
+                 sent again"
+            );
+            Ok(Some(Position { ordinal: Some(0), ..position }))
+        }
         _ => Ok(Some(position)),
     }
+}
+
+/// What the numbers of a transaction's changes depend on.
+fn reads(context: &Context, publications: &[String]) -> String {
+    let messages = if context.options().messages { " and messages" } else { "" };
+    format!("{}{messages}", publications.join(","))
 }
 
 /// Makes sure that no other process works with the slot: not while it streams, which the server itself refuses, and not while it reads
@@ -194,20 +221,24 @@ async fn create(
     sql: &Sql,
     replication: &mut Replication,
     progress: &mut Progress,
+    sink: &Sink,
     system_id: &str,
     look: &Look,
 ) -> Result<(Lsn, Rows)> {
     let slot = context.slot.clone();
     // First the intention, so that a crash right after the making leaves a slot that is known to be ours, and unread.
     progress
-        .set_slot(SlotRecord {
-            system_id: system_id.to_owned(),
-            slot: slot.clone(),
-            acknowledged: None,
-            position: None,
-            held: Vec::new(),
-            timeline: None,
-        })
+        .set_slot(
+            sink,
+            SlotRecord {
+                system_id: system_id.to_owned(),
+                slot: slot.clone(),
+                acknowledged: None,
+                position: None,
+                timeline: None,
+                reads: None,
+            },
+        )
         .await?;
     let initial = context.options().snapshot == SnapshotMode::Initial;
     let two_phase = context.options().streaming.two_phase;

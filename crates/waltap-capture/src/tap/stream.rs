@@ -1,5 +1,6 @@
 //! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
 
+mod announcements;
 mod streamed;
 
 use std::collections::{HashMap, VecDeque};

@@ -90,7 +90,9 @@ impl Transactions {
 
     /// Whether a part of the transaction at this place is committed already.
     pub(crate) fn has_part_of(&self, position: Option<Position>) -> bool {
-        let commit = |position: Option<Position>| position.filter(|position| position.ordinal.is_some()).map(|position| position.commit_lsn);
+        let commit = |position: Option<Position>| {
+            position.filter(|position| position.ordinal.is_some()).map(|position| position.commit_lsn)
+        };
         position.is_some() && commit(position) == commit(self.record.position)
     }
 
@@ -114,10 +116,9 @@ impl Transactions {
     }
 
     /// What progress is to say once everything that was sent is committed.
-    /// `held`: where transactions were prepared that are not sent yet.
-    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>, held: Vec<Lsn>) -> SlotRecord {
+    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>) -> SlotRecord {
         let acknowledged = self.record.acknowledged.max(Some(prospect));
-        SlotRecord { acknowledged, position: position.or(self.record.position), held, ..self.record.clone() }
+        SlotRecord { acknowledged, position: position.or(self.record.position), ..self.record.clone() }
     }
 
     /// Notes the commit of `record`, and tells PostgreSQL.

@@ -294,10 +294,15 @@ impl Configuration {
             Ok(_) => Err("is less than 64KiB"),
             Err(_) => Err("is not a size in bytes such as `64MiB`, `1GB` or `500000`"),
         })?;
-        Ok(match self.choice("delivery")? {
-            "exactly-once" => Delivery::ExactlyOnce(TransactionBounds { latency_max, bytes_max }),
-            _ => Delivery::AtLeastOnce,
-        })
+        if self.choice("delivery")? != "exactly-once" {
+            return Ok(Delivery::AtLeastOnce);
+        }
+        if self.switch("two-phase")? {
+            // A place in the stream does not say whether a transaction that was prepared before it was sent then, or waits for its commit.
+            let message = "`two-phase` sends what may be rolled back, and does not go with `delivery: exactly-once`";
+            return Err(Error::configuration(Code::CONFLICTING_OPTIONS, message).remedy("leave out one of the two"));
+        }
+        Ok(Delivery::ExactlyOnce(TransactionBounds { latency_max, bytes_max }))
     }
 
     /// Kafka's settings beside `sink: stdout` are a contradiction when both were written in the same place, or the former in a stronger

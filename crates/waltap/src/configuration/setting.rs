@@ -260,7 +260,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         heading: SOURCE,
         default: Some("false"),
         help: "Whether transactions are sent at PREPARE TRANSACTION, and not at COMMIT PREPARED (PostgreSQL 15 and later)",
-        more: "Readers then see changes that may be rolled back later, of which no event tells. A capture that has begun so stays so.",
+        more: "Readers then see changes that may be rolled back later, of which no event tells. A capture that has begun so stays so. While rows of \
+               tables are read, a prepared transaction still waits for COMMIT PREPARED. Not with --delivery exactly-once.",
         ..PLAIN
     },
     Setting {
@@ -350,7 +351,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "DURATION",
         heading: SINK,
         default: Some("250ms"),
-        help: "The most that a change waits for the Kafka transaction that it is in to be committed, with exactly-once",
+        help: "How long a change waits at most before the commit of its Kafka transaction begins, with exactly-once",
         more: "An idle stream commits at once. A busy one gathers up to this, and to the end of a PostgreSQL transaction.",
         ..PLAIN
     },

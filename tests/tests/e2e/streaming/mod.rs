@@ -25,7 +25,7 @@ async fn server(kit: &Kit, major: u32) -> Result<Postgres> {
 }
 
 /// Flags under which nearly everything goes to the disk.
-const SMALL_MEMORY: [&str; 2] = ["--spill-memory", "64KiB"];
+const SMALL_MEMORY: [&str; 4] = ["--streaming", "on", "--spill-memory", "64KiB"];
 
 async fn tap(waltap: &Waltap) -> Result<Value> {
     let mut status: Value = serde_json::from_str(&waltap.get("/status").await?.body)?;
@@ -86,7 +86,7 @@ fn memory_is_bounded_and_the_disk_is_given_back() -> Result {
         let kafka = kit.kafka().await?;
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
-        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--streaming", "on"])?;
         waltap.wait_streaming().await?;
         shop.run("BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 300000) g").await?;
         wait_open(&waltap, 1, true).await?;

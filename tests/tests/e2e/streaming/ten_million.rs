@@ -24,7 +24,7 @@ fn a_transaction_of_ten_million_rows() -> Result {
         let kafka = kit.kafka().await?;
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE small (id int PRIMARY KEY)").await?;
-        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--streaming", "on"])?;
         waltap.wait_streaming().await?;
         let disk_peak = Arc::new(AtomicU64::new(0));
         let rows =

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval, timeout};
 use waltap_error::{Error, Result};
-use waltap_pgoutput::Lsn;
 
-use super::super::acknowledger::Acknowledger;
-use super::super::spill::{Replay, Spill};
 use super::super::Context;
+use super::super::acknowledger::Acknowledger;
 use super::super::transactions::{Step, Transactions};
 use super::{BOARD_INTERVAL, Session};
 use crate::sabotage::{Sabotage, is_on};
@@ -42,14 +40,6 @@ impl Delivery {
             Delivery::ExactlyOnce(_) => Ok(()),
         }
     }
-}
-
-/// Where the transactions were prepared that are not sent yet, or not as a whole.
-fn held(spill: &Spill, replaying: Option<&Replay>) -> Vec<Lsn> {
-    let sending = replaying.and_then(|replay| Some(replay.ending.held?.prepare_lsn));
-    let mut held: Vec<Lsn> = spill.held().chain(sending).collect();
-    held.sort_unstable();
-    held
 }
 
 impl Session<'_> {
@@ -100,8 +90,7 @@ impl Session<'_> {
         self.note_events(self.batch_began);
         let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
         transactions.begin_step(Step::Commit);
-        let held = held(&self.stream.streamed.spill, self.replaying.as_ref());
-        let record = transactions.next_record(self.stream.prospect(), self.stream.position(), held);
+        let record = transactions.next_record(self.stream.prospect(), self.stream.position());
         let started = Instant::now();
         let sink = Arc::clone(&self.stream.sink);
         let store = self.progress.store().clone();

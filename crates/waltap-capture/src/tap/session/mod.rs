@@ -145,11 +145,13 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let known = record.position;
     let streaming = &context.options().streaming;
     let spill = Spill::new(streaming.spill_directory.clone(), streaming.spill_memory);
-    let streamed = Streamed::new(spill, record.held.clone(), &context.database);
+    let streamed = Streamed::new(spill, &context.database);
     let mut session = Session {
         context,
         delivery: match context.transactions() {
-            Some(bounds) => Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, context.transaction_budget(), record, status.clone()))),
+            Some(bounds) => {
+                Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, context.transaction_budget(), record, status.clone())))
+            }
             None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
         discovery: Discovery::start(context.clone(), &look),

@@ -171,8 +171,26 @@ impl Session<'_> {
         let leaves = self.catalog.iter().find(|table| table.oid == oid).map_or(&[][..], |table| &table.leaves);
         let leaves = leaves.iter().map(|leaf| leaf.oid).collect();
         let record = TableRecord { schema, table, state: TableState::Done, since: commit, leaves, left: None };
+        // What was sent of it before counts as done from then on: a crash would not bring it again.
+        self.see_through().await?;
         self.progress.set_tables(vec![(oid, record)]).await?;
         self.refresh_tables();
+        Ok(())
+    }
+
+    /// Waits until everything that was sent is in Kafka.
+    async fn see_through(&mut self) -> Result<()> {
+        if self.stream.sink.is_transactional() {
+            return self.commit().await;
+        }
+        self.stream.sink.flush().await?;
+        while self.stream.in_flight() > 0 {
+            tokio::select! {
+                biased;
+                error = self.delivery.failed() => return Err(error),
+                () = self.reports.for_stream() => self.settle()?,
+            }
+        }
         Ok(())
     }
 

@@ -31,8 +31,6 @@ use log::Write;
 pub(crate) struct Held {
     /// Its group in the ledger, open since: what was not sent may not be confirmed.
     pub(crate) group: GroupId,
-    /// Where it was prepared.
-    pub(crate) prepare_lsn: Lsn,
     /// Where the record of the preparation ends.
     pub(crate) end_lsn: Lsn,
 }
@@ -133,11 +131,6 @@ impl Spill {
     /// Whether a transaction waits for COMMIT PREPARED here.
     pub(crate) fn is_held(&self, xid: u32) -> bool {
         self.logs.get(&xid).is_some_and(|log| log.held.is_some())
-    }
-
-    /// Where the transactions were prepared that wait for COMMIT PREPARED here.
-    pub(crate) fn held(&self) -> impl Iterator<Item = Lsn> {
-        self.logs.values().filter_map(|log| Some(log.held?.prepare_lsn))
     }
 
     /// Takes a transaction out, to be sent.

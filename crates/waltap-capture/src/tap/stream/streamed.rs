@@ -11,6 +11,7 @@ use waltap_pgoutput::{
     Begin, Commit, CommitPrepared, LogicalMessage, Lsn, Message, Prepared, RollbackPrepared, StreamAbort, StreamingMessage,
 };
 
+use super::announcements::Announcements;
 use super::{Ahead, Stream, Taken, imbalance, malformed, out_of_place};
 use crate::tap::spill::{Ending, Held, Spill};
 
@@ -19,15 +20,13 @@ pub(crate) struct Streamed {
     pub(crate) spill: Spill,
     /// A transaction that was prepared before here may have met a snapshot on its way to its commit.
     pub(crate) snapshot_horizon: Lsn,
-    /// Where the transactions were prepared that waited for their commit when an earlier session noted its place: their events are not in
-    /// Kafka, although that place is behind their preparation.
-    pub(crate) held_before: Vec<Lsn>,
+    announcements: Announcements,
     database: String,
 }
 
 impl Streamed {
-    pub(crate) fn new(spill: Spill, held_before: Vec<Lsn>, database: &str) -> Self {
-        Streamed { spill, snapshot_horizon: Lsn::ZERO, held_before, database: database.to_owned() }
+    pub(crate) fn new(spill: Spill, database: &str) -> Self {
+        Streamed { spill, snapshot_horizon: Lsn::ZERO, announcements: Announcements::default(), database: database.to_owned() }
     }
 }
 
@@ -35,12 +34,20 @@ impl Stream {
     pub(super) fn take_streaming(&mut self, lsn: Lsn, data: &[u8], message: StreamingMessage<'_>) -> Result<Taken> {
         match message {
             StreamingMessage::Plain(message) => match self.streamed.spill.gathering() {
-                None => self.take_message(lsn, data, message),
+                None => {
+                    if let Message::Relation(relation) = &message {
+                        self.streamed.announcements.note_plain(relation.id, data);
+                    }
+                    self.take_message(lsn, data, message)
+                }
                 Some(xid) => self.gather(lsn, data, xid, message),
             },
-            StreamingMessage::Streamed { xid, .. } => {
+            StreamingMessage::Streamed { xid, message } => {
                 if self.streamed.spill.is_full() {
                     return Ok(Taken::SpillFull);
+                }
+                if let (Message::Relation(relation), Some(top)) = (&message, self.streamed.spill.gathering()) {
+                    self.streamed.announcements.note_gathered(top, relation.id);
                 }
                 self.streamed.spill.push(xid, lsn, |log| StreamingMessage::write_plain(data, log))?;
                 Ok(Taken::Done)
@@ -125,6 +132,11 @@ impl Stream {
 
     /// Ends a transaction that was gathered: as if its `Commit` had come now.
     pub(crate) fn end_replay(&mut self, ending: &Ending) -> Result<Taken> {
+        for message in self.streamed.announcements.end(ending.begin.xid) {
+            if let Message::Relation(relation) = Message::decode(&message).map_err(malformed)? {
+                self.tables.announce(&relation, &message);
+            }
+        }
         let Some(held) = ending.held else { return self.commit(ending.commit.end_lsn, ending.commit) };
         // Its group stands where it was prepared, so it may let the slot go on no further than to there.
         let taken = self.commit_up_to(ending.commit.end_lsn, ending.commit, held.end_lsn)?;
@@ -139,11 +151,12 @@ impl Stream {
             // Of a stream block it says where the transaction came from, which changes nothing of an event so far.
             Message::Origin(_) => return Ok(Taken::Done),
             // Transactions that come before the commit rely on it too. It is the same then: who prepared the transaction holds its tables.
-            Message::Relation(relation) => self.tables.announce(&relation, data),
+            _ if self.streamed.spill.is_full() => return Ok(Taken::SpillFull),
+            Message::Relation(relation) => {
+                self.streamed.announcements.note_gathered(xid, relation.id);
+                self.tables.announce(&relation, data);
+            }
             _ => {}
-        }
-        if self.streamed.spill.is_full() {
-            return Ok(Taken::SpillFull);
         }
         self.streamed.spill.push(xid, lsn, |log| log.extend_from_slice(data))?;
         Ok(Taken::Done)
@@ -151,6 +164,9 @@ impl Stream {
 
     fn stream_abort(&mut self, abort: StreamAbort) -> Result<Taken> {
         self.between_transactions("an abort")?;
+        if abort.xid == abort.subxid {
+            self.streamed.announcements.end(abort.xid);
+        }
         if let Some(held) = self.streamed.spill.abort(abort.xid, abort.subxid)? {
             self.ledger.close(held.group, held.end_lsn).map_err(imbalance)?;
         }
@@ -160,15 +176,13 @@ impl Stream {
     /// Whether a prepared transaction is not sent before its commit.
     fn waits_for_commit(&self, prepare_lsn: Lsn) -> bool {
         // The log is read in order: what was prepared before what has been received, and comes now, comes at its commit.
-        prepare_lsn < self.received
-            || prepare_lsn < self.streamed.snapshot_horizon
-            || self.streamed.held_before.contains(&prepare_lsn)
+        prepare_lsn < self.received || prepare_lsn < self.streamed.snapshot_horizon
     }
 
     fn hold(&mut self, prepared: &Prepared<'_>) {
         // Open until its events are confirmed: once the slot is confirmed beyond it, the server does not send it again.
         let group = self.ledger.open();
-        self.streamed.spill.hold(prepared.xid, Held { group, prepare_lsn: prepared.prepare_lsn, end_lsn: prepared.end_lsn });
+        self.streamed.spill.hold(prepared.xid, Held { group, end_lsn: prepared.end_lsn });
     }
 
     fn commit_prepared(&mut self, commit: CommitPrepared<'_>) -> Result<Taken> {
@@ -178,6 +192,8 @@ impl Stream {
             let begin = Begin { final_lsn: commit_lsn, commit_time, xid };
             return Ok(Taken::Replay(xid, Ending { begin, commit: Commit { commit_lsn, end_lsn, commit_time }, held: None }));
         }
+        // What was gathered of one that was skipped when it was prepared, since an earlier session had confirmed it.
+        self.streamed.spill.abort(xid, xid)?;
         self.pass(end_lsn)?;
         Ok(Taken::Done)
     }
@@ -191,7 +207,7 @@ impl Stream {
                 transaction = rollback.gid,
                 txid = rollback.xid,
                 prepared_up_to = %rollback.prepare_end_lsn,
-                "a prepared transaction is rolled back, and its events were sent when it was prepared"
+                "a prepared transaction is rolled back, and the events of what it did to captured tables were sent when it was prepared"
             ),
         }
         self.pass(rollback.end_lsn)?;
