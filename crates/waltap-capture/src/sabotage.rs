@@ -27,6 +27,8 @@ pub(crate) enum Sabotage {
     DoneBeforeConfirmed,
     /// Changes that a table's snapshot holds are sent again.
     RepeatSnapshot,
+    /// What was rolled back to a savepoint, of a transaction that waits for its commit, is sent with the rest.
+    KeepAborted,
 }
 
 #[cfg(any(debug_assertions, test))]
@@ -38,7 +40,7 @@ mod switch {
     use super::{SABOTAGE_VARIABLE, Sabotage};
 
     /// The switches, by the names that the variable has for them.
-    const NAMES: [(&str, Sabotage); 9] = [
+    const NAMES: [(&str, Sabotage); 10] = [
         ("confirm-on-produce", Sabotage::ConfirmOnProduce),
         ("keepalive-in-flight", Sabotage::KeepaliveInFlight),
         ("drop-at-stop", Sabotage::DropAtStop),
@@ -48,6 +50,7 @@ mod switch {
         ("status-before-progress", Sabotage::StatusBeforeProgress),
         ("done-before-confirmed", Sabotage::DoneBeforeConfirmed),
         ("repeat-snapshot", Sabotage::RepeatSnapshot),
+        ("keep-aborted", Sabotage::KeepAborted),
     ];
 
     static ON: OnceLock<Option<Sabotage>> = OnceLock::new();

@@ -114,6 +114,39 @@ fn a_table_that_is_done_before_its_rows_are_confirmed_is_found() {
 }
 
 #[test]
+fn a_savepoint_that_is_rolled_back_and_sent_is_found() {
+    must_find(Sabotage::KeepAborted, "an event that is not in the log");
+}
+
+#[test]
 fn changes_that_the_snapshot_holds_are_found() {
     must_find(Sabotage::RepeatSnapshot, "held comes after it");
+}
+
+#[test]
+fn the_seeds_see_what_there_is_to_see() {
+    let sights = [
+        "is killed",
+        "is asked to stop",
+        "PostgreSQL crashes",
+        "PostgreSQL shuts down",
+        "Kafka is gone",
+        "is lost",
+        "is cut",
+        "is truncated",
+        "is rewritten",
+        "a table joins",
+        "rows of t",
+        "goes back to a savepoint",
+        "what comes before its commit",
+        "rolls back",
+        "fenced: [1",
+        "commits 1 records",
+        "never arrives",
+    ];
+    let seen: Vec<String> = (0..300).map(|seed| run(seed, Trace::kept()).lines).collect();
+    for sight in sights {
+        let seeds = seen.iter().filter(|lines| lines.contains(sight)).count();
+        assert!(seeds >= 5, "{sight}: seen by {seeds} seeds of {}", seen.len());
+    }
 }

@@ -99,7 +99,9 @@ impl State {
         match self.random.below(100) {
             0..=5 => self.postgres.wal.savepoint(xid),
             6..=8 => self.postgres.wal.release(xid),
-            9..=11 => self.postgres.wal.roll_back_to_savepoint(xid),
+            9..=11 if self.postgres.wal.roll_back_to_savepoint(xid) => {
+                self.note(|| format!("transaction {xid} goes back to a savepoint"));
+            }
             _ => {}
         }
         if self.profile.messages && self.random.percent(5) {

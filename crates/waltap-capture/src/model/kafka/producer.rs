@@ -171,6 +171,9 @@ impl State {
                     (_, 1) => waiting.len() as u64,
                     _ => self.random.below(waiting.len() as u64 + 1),
                 };
+                if arriving < waiting.len() as u64 {
+                    self.note(|| format!("the rest of producer {id} never arrives"));
+                }
                 for late in waiting.into_iter().take(arriving as usize) {
                     self.arrive(id, late.item);
                 }

@@ -110,7 +110,10 @@ impl Wire {
             self.keepalive = None;
             self.frames.push_back(self.walsender.keepalive(wal, state.random.percent(30)));
         }
-        let (count, sent) = (self.frames.len() - before, self.walsender.sent());
+        let (count, sent, blocks) = (self.frames.len() - before, self.walsender.sent(), self.walsender.take_blocks());
+        if blocks > 0 {
+            state.note(|| format!("{blocks} blocks: what comes before its commit"));
+        }
         state.note(|| format!("{count} frames arrive, the server has sent up to {sent}"));
         count > 0
     }

@@ -238,13 +238,14 @@ impl Wal {
         }
     }
 
-    /// Takes back what was done since the last savepoint.
-    pub(in crate::model) fn roll_back_to_savepoint(&mut self, xid: u32) {
-        let Some(open) = self.open.get_mut(&xid) else { return };
-        let Some((subxid, kept)) = open.savepoints.pop() else { return };
+    /// Takes back what was done since the last savepoint, if there is one.
+    pub(in crate::model) fn roll_back_to_savepoint(&mut self, xid: u32) -> bool {
+        let Some(open) = self.open.get_mut(&xid) else { return false };
+        let Some((subxid, kept)) = open.savepoints.pop() else { return false };
         let undone = undone(open.changes.drain(kept..).map(|change| change.subxid), subxid);
         self.advance(40);
         self.steps.push((self.end, Step::Abort { xid, undone }));
+        true
     }
 
     pub(in crate::model) fn changes_of(&self, xid: u32) -> &[Change] {

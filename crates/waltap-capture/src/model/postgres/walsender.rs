@@ -34,6 +34,8 @@ pub(super) struct Walsender {
     streams: Option<u32>,
     /// What is written and not yet on its way: the rest of a transaction, for one.
     ready: VecDeque<Vec<u8>>,
+    /// How many stream blocks were written.
+    blocks: usize,
 }
 
 impl Walsender {
@@ -49,6 +51,7 @@ impl Walsender {
             gathering: streams_after.map(Gathering::new),
             streams: None,
             ready: VecDeque::new(),
+            blocks: 0,
         }
     }
 
@@ -160,6 +163,7 @@ impl Walsender {
             }
         }
         self.streams = None;
+        self.blocks += 1;
         self.send_streaming(Lsn::ZERO, &StreamingMessage::StreamStop);
         if let Some(gathering) = &mut self.gathering {
             gathering.get(xid).announced = announced;
@@ -176,6 +180,11 @@ impl Walsender {
         let message = ReplicationMessage::Keepalive { end: self.sent, sent_at: PgTime(0), reply_requested };
         encode::replication_message(&mut frame, &message);
         frame
+    }
+
+    /// How many stream blocks were written since this was asked last.
+    pub(super) fn take_blocks(&mut self) -> usize {
+        std::mem::take(&mut self.blocks)
     }
 
     pub(super) fn sent(&self) -> Lsn {

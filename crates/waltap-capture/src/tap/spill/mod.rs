@@ -26,6 +26,8 @@ pub(crate) use replay::{Ending, Replay, records};
 use log::Log;
 use log::Write;
 
+use crate::sabotage::{Sabotage, is_on};
+
 /// A transaction that is prepared, and waits here for COMMIT PREPARED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -114,7 +116,7 @@ impl Spill {
         if xid == subxid {
             return Ok(self.take(xid).and_then(|log| log.held));
         }
-        if let Some(log) = self.logs.get_mut(&xid) {
+        if let Some(log) = self.logs.get_mut(&xid).filter(|_| !is_on(Sabotage::KeepAborted)) {
             let before = log.memory_bytes();
             let undone = log.abort_subtransaction(subxid);
             self.memory_bytes = self.memory_bytes - before + log.memory_bytes();
