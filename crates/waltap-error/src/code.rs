@@ -75,6 +75,7 @@ codes! {
     46 SERVER_REFUSED "PostgreSQL refused a statement";
     47 SPILL "Changes of open transactions cannot be kept on disk";
     48 TWO_PHASE "The slot and --two-phase do not fit each other";
+    49 SUBTRANSACTION_UNKNOWN "The server does not know any more what was rolled back";
     50 HTTP_ADDRESS "The address of the status server cannot be used";
     51 NO_STATUS "No running capture answers";
     52 OUTPUT "Standard output cannot be written";

@@ -59,6 +59,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0046"
     "WT0047"
     "WT0048"
+    "WT0049"
     "WT0050"
     "WT0051"
     "WT0052"

@@ -1,6 +1,6 @@
 //! A session for questions: the catalog, publications, the slot's state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use waltap_error::Result;
 use waltap_postgres::catalog::{self, ColumnDefaults, Fingerprint, Table, TypeRow};
@@ -167,6 +167,15 @@ impl Sql {
             Sql::Postgres(sql) => catalog::open_transactions(sql).await,
             #[cfg(test)]
             Sql::Simulated(sql) => sql.nothing("listing transactions").await,
+        }
+    }
+
+    /// Of these transactions and subtransactions, those that were rolled back.
+    pub(crate) async fn aborted_transactions(&self, xids: &[u32]) -> Result<HashSet<u32>> {
+        match self {
+            Sql::Postgres(sql) => catalog::aborted_transactions(sql, xids).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.aborted_transactions(xids).await,
         }
     }
 

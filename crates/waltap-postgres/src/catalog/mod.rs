@@ -2,6 +2,7 @@
 //!
 //! Everything here only reads, takes no lock on a user's table, and asks once for a whole database.
 
+mod aborted_transactions;
 mod column_defaults;
 mod database;
 mod fingerprint;
@@ -14,6 +15,7 @@ mod table_query;
 mod type_names;
 mod type_row;
 
+pub use aborted_transactions::aborted_transactions;
 pub use column_defaults::{ColumnDefaults, column_defaults};
 pub use database::{Database, databases};
 pub use fingerprint::{Fingerprint, fingerprint};

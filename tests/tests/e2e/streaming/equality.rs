@@ -61,7 +61,7 @@ fn transactions() -> Vec<String> {
 }
 
 /// What is the same in both: all but the moment at which it was written.
-fn shown(events: Vec<Event>) -> Vec<String> {
+pub(super) fn shown(events: Vec<Event>) -> Vec<String> {
     let show = |mut event: Event| {
         if let Some(value) = event.value.as_object_mut() {
             value.remove("ts_ms");

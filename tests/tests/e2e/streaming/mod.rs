@@ -4,6 +4,7 @@ mod disk;
 mod equality;
 mod ten_million;
 mod two_phase;
+mod undone;
 
 use std::time::Duration;
 
@@ -19,8 +20,13 @@ const MAJORS: [u32; 2] = [15, 18];
 
 /// A server that streams whatever is larger than 64 KiB.
 async fn server(kit: &Kit, major: u32) -> Result<Postgres> {
+    server_with(kit, major, "64kB").await
+}
+
+/// A server that streams whatever is larger than that.
+async fn server_with(kit: &Kit, major: u32, work_memory: &str) -> Result<Postgres> {
     let options = PostgresOptions { major: Some(major), ..PostgresOptions::default() };
-    let options = options.set("logical_decoding_work_mem", "64kB").set("max_prepared_transactions", "5");
+    let options = options.set("logical_decoding_work_mem", work_memory).set("max_prepared_transactions", "5");
     kit.postgres_with(options).await
 }
 

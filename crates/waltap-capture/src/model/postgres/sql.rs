@@ -1,6 +1,6 @@
 //! The simulated side of [`crate::source::Sql`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use waltap_error::{Code, Error, Result};
@@ -78,6 +78,11 @@ impl Sql {
         let measure = |state: &mut State, _| state.postgres.wal.pages(table.oid);
         let pages = self.connection.ask("measuring", measure).await?;
         Ok(HashMap::from([(table.oid, pages)]))
+    }
+
+    pub(crate) async fn aborted_transactions(&self, xids: &[u32]) -> Result<HashSet<u32>> {
+        let aborted = |state: &mut State, _| xids.iter().copied().filter(|xid| state.postgres.wal.is_aborted(*xid)).collect();
+        self.connection.ask("asking what was rolled back", aborted).await
     }
 
     pub(crate) async fn nothing<T: Default>(&self, doing: &str) -> Result<T> {

@@ -286,6 +286,11 @@ impl Wal {
         self.add(Entry::Message { start, end: self.end, content });
     }
 
+    /// Whether a transaction or a subtransaction that made changes was rolled back.
+    pub(super) fn is_aborted(&self, xid: u32) -> bool {
+        self.steps.iter().any(|(_, step)| matches!(step, Step::Abort { undone, .. } if undone.contains(&xid)))
+    }
+
     fn add(&mut self, entry: Entry) {
         self.steps.push((self.end, Step::Entry(self.entries.len())));
         self.entries.push(entry);

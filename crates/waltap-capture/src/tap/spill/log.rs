@@ -11,9 +11,12 @@ use waltap_pgoutput::Lsn;
 
 use super::{Held, directory};
 
-/// Before each message: the length of what follows, and its place in the log of the server.
+/// Before each message: the length of what follows, ...
 pub(super) const LENGTH_BYTES: usize = 4;
-pub(super) const HEADER_BYTES: usize = LENGTH_BYTES + 8;
+/// ... the subtransaction that wrote it, ...
+pub(super) const XID_BYTES: usize = 4;
+/// ... and its place in the log of the server.
+pub(super) const HEADER_BYTES: usize = LENGTH_BYTES + XID_BYTES + 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -43,9 +46,10 @@ impl Log {
         self.file_bytes
     }
 
-    pub(super) fn push(&mut self, lsn: Lsn, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    pub(super) fn push(&mut self, subxid: u32, lsn: Lsn, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.memory.len();
         self.memory.extend_from_slice(&[0; LENGTH_BYTES]);
+        self.memory.extend_from_slice(&subxid.to_be_bytes());
         self.memory.extend_from_slice(&lsn.0.to_be_bytes());
         write(&mut self.memory);
         let length = self.memory.len() - start - LENGTH_BYTES;
@@ -70,13 +74,24 @@ impl Log {
         self.places.insert(subxid, place);
     }
 
+    /// The subtransactions that wrote something and are not known to be undone.
+    pub(super) fn subtransactions(&self) -> Vec<u32> {
+        self.subtransactions.iter().map(|(subxid, _)| *subxid).collect()
+    }
+
     /// Cuts the log off before the first message of a subtransaction.
     ///
     /// All that stands behind that message is taken back with it. Messages come in the order of the server's log. A session writes in its
     /// innermost subtransaction, so from the first change of a subtransaction to its end there are only changes of its own and of
-    /// subtransactions within it, which are undone with it, released or not. And its abort is decoded, and sent, before anything that was
-    /// written after it. The relations and types among these messages may go as well: on any abort the server forgets what shapes it has sent
-    /// within the transaction (`cleanup_rel_sync_cache` in `pgoutput_stream_abort`), and sends them again before the next change.
+    /// subtransactions within it, which are undone with it, released or not. And its abort is decoded before anything that was written after
+    /// it; if it is sent, then before that too. The relations and types among these messages may go as well: on any abort that it sends the
+    /// server forgets what shapes it has sent within the transaction (`cleanup_rel_sync_cache` in `pgoutput_stream_abort`), and sends them again
+    /// before the next change.
+    ///
+    /// Not every abort is sent. The server sends that of a subtransaction which it knows to have sent changes of, and it does not note that of
+    /// one that it had to write to its own disk, with more changes than it reads back at once (`nentries_mem` is 0 in `ReorderBufferTruncateTXN`
+    /// then; seen up to PostgreSQL 18). What is undone unsaid stays here, with the id of who wrote it, and is left out when it is read: see
+    /// [`super::Undone`].
     pub(super) fn abort_subtransaction(&mut self, subxid: u32) -> io::Result<()> {
         // A subtransaction within one that was taken back before it is gone already.
         let Some(&place) = self.places.get(&subxid) else { return Ok(()) };

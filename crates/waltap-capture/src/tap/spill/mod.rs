@@ -21,7 +21,7 @@ use waltap_ledger::GroupId;
 use waltap_pgoutput::Lsn;
 
 pub(crate) use directory::check_directory;
-pub(crate) use replay::{Ending, Replay, records};
+pub(crate) use replay::{Ending, Piece, Replay, Undone};
 
 use log::Log;
 use log::Write;
@@ -105,7 +105,7 @@ impl Spill {
         if subxid != xid {
             log.begin_subtransaction(subxid);
         }
-        log.push(lsn, write)?;
+        log.push(subxid, lsn, write)?;
         self.memory_bytes += log.memory_bytes() - before;
         Ok(())
     }
@@ -135,10 +135,15 @@ impl Spill {
         self.logs.get(&xid).is_some_and(|log| log.held.is_some())
     }
 
-    /// Takes a transaction out, to be sent.
-    pub(crate) fn replay(&mut self, xid: u32, ending: Ending) -> Replay {
+    /// The subtransactions of a transaction that wrote something of it and are not known to be undone.
+    pub(crate) fn subtransactions(&self, xid: u32) -> Vec<u32> {
+        self.logs.get(&xid).map(Log::subtransactions).unwrap_or_default()
+    }
+
+    /// Takes a transaction out, to be sent without what subtransactions wrote that are undone.
+    pub(crate) fn replay(&mut self, xid: u32, ending: Ending, undone: Undone) -> Replay {
         let log = self.take(xid).unwrap_or_default();
-        Replay::new(log, ending, self.directory.clone())
+        Replay::new(log, ending, undone, self.directory.clone())
     }
 
     /// Takes the memory of the largest transaction, to be written.

@@ -1,14 +1,16 @@
 //! A transaction that has waited for its commit, piece by piece, in the order in which it came.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::{Begin, Commit, Lsn};
 
-use super::log::{HEADER_BYTES, LENGTH_BYTES, Log};
+use super::log::{HEADER_BYTES, LENGTH_BYTES, Log, XID_BYTES};
 use super::{Held, blocking, directory};
 
 /// How much of a transaction is in memory at once when it is sent: enough for a batch of many hundreds of rows, little beside the memory of a
@@ -24,6 +26,25 @@ pub(crate) struct Ending {
     pub(crate) held: Option<Held>,
 }
 
+/// Subtransactions of which something was gathered, and that were rolled back without the server saying so.
+pub(crate) type Undone = HashSet<u32>;
+
+/// Whole records of a transaction.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    bytes: Vec<u8>,
+    undone: Arc<Undone>,
+}
+
+impl Piece {
+    /// Place and message of what is not undone. Relations and types count in any case: the server does not send them again when it does not
+    /// say that something is undone.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (Lsn, &[u8])> {
+        let is_kept = |subxid, message: &[u8]| !self.undone.contains(&subxid) || matches!(message.first(), Some(b'R' | b'Y'));
+        records(&self.bytes).filter_map(move |(subxid, lsn, message)| is_kept(subxid, message).then_some((lsn, message)))
+    }
+}
+
 /// A file, and what was read of it.
 type ReadPiece = (File, Vec<u8>);
 
@@ -31,6 +52,7 @@ type ReadPiece = (File, Vec<u8>);
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) ending: Ending,
+    undone: Arc<Undone>,
     directory: PathBuf,
     file: Option<File>,
     file_bytes: u64,
@@ -43,10 +65,10 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(log: Log, ending: Ending, directory: PathBuf) -> Self {
+    pub(super) fn new(log: Log, ending: Ending, undone: Undone, directory: PathBuf) -> Self {
         let (file, file_bytes, memory, held) = log.into_parts();
         let ending = Ending { held, ..ending };
-        Replay { ending, directory, file, file_bytes, read: 0, memory, taken: 0, reading: None }
+        Replay { ending, undone: Arc::new(undone), directory, file, file_bytes, read: 0, memory, taken: 0, reading: None }
     }
 
     /// How much of it is still on the disk.
@@ -55,7 +77,12 @@ impl Replay {
     }
 
     /// The next piece, of whole records; `None` at the end. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Piece>> {
+        let bytes = self.next_bytes().await?;
+        Ok(bytes.map(|bytes| Piece { bytes, undone: Arc::clone(&self.undone) }))
+    }
+
+    async fn next_bytes(&mut self) -> Result<Option<Vec<u8>>> {
         if self.read < self.file_bytes {
             return self.read_piece().await.map(Some);
         }
@@ -91,13 +118,25 @@ impl Replay {
         self.reading = None;
         let (file, piece) =
             read.map_err(|error| Error::configuration(Code::INTERNAL, "reading a spilled transaction broke").source(error))??;
-        if piece.is_empty() {
+        if piece.is_empty() || !is_whole(&piece) {
             return Err(broken());
         }
         self.file = Some(file);
         self.read += piece.len() as u64;
         Ok(piece)
     }
+}
+
+/// Whether these are records from their first byte to their last: a disk may give back other bytes than it was given, such as zeros.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rest.split_at_checked(first_record(rest)) {
+            Some((record, after)) if record.len() >= HEADER_BYTES => rest = after,
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn broken() -> Error {
@@ -136,14 +175,15 @@ fn whole_records(bytes: &[u8]) -> usize {
     }
 }
 
-/// The records of a piece: place and message.
-pub(crate) fn records(piece: &[u8]) -> impl Iterator<Item = (Lsn, &[u8])> {
+/// The records of a piece: who wrote it, place and message.
+fn records(piece: &[u8]) -> impl Iterator<Item = (u32, Lsn, &[u8])> {
     let mut rest = piece;
     std::iter::from_fn(move || {
         let (record, after) = rest.split_at_checked(first_record(rest))?;
         rest = after;
         let (header, message) = record.split_first_chunk::<HEADER_BYTES>()?;
-        let (_, lsn) = header.split_last_chunk::<8>()?;
-        Some((Lsn(u64::from_be_bytes(*lsn)), message))
+        let (head, lsn) = header.split_last_chunk::<8>()?;
+        let (_, subxid) = head.split_last_chunk::<XID_BYTES>()?;
+        Some((u32::from_be_bytes(*subxid), Lsn(u64::from_be_bytes(*lsn)), message))
     })
 }
