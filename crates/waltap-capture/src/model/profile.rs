@@ -93,7 +93,7 @@ impl Profile {
                 bytes_max: random.between(1, 4_000),
             },
             streams_after: (!messages && random.percent(60)).then(|| random.between(1, 12) as usize),
-            spill_bytes: random.between(0, 3_000) as usize,
+            spill_bytes: if random.percent(10) { 0 } else { random.between(1, 3_000) as usize },
         }
     }
 }

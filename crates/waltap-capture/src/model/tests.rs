@@ -1,7 +1,10 @@
 //! The seeds.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use super::run;
 use super::trace::Trace;
@@ -9,6 +12,16 @@ use crate::sabotage::{Sabotage, set_here};
 
 /// How many seeds are run unless MODEL_SEEDS says otherwise.
 const SEEDS: u64 = 10_000;
+
+/// How long a seed may take, which takes milliseconds: longer, and the tap turns in a circle in which no time passes.
+const SEED_MAX: Duration = Duration::from_secs(60);
+
+/// How often that is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
@@ -18,18 +31,32 @@ fn variable(name: &str) -> Option<u64> {
 fn first_finding(seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let next = AtomicU64::new(seeds.start);
     let found: Mutex<Option<(u64, String)>> = Mutex::default();
+    let running: Mutex<HashMap<ThreadId, (u64, Instant)>> = Mutex::default();
     let work = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= seeds.end || found.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if seed >= seeds.end || lock(&found).is_some() {
             return;
         }
-        if let Some(finding) = run(seed, Trace::default()).finding {
-            found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((seed, finding));
+        let id = std::thread::current().id();
+        lock(&running).insert(id, (seed, Instant::now()));
+        let finding = run(seed, Trace::default()).finding;
+        lock(&running).remove(&id);
+        if let Some(finding) = finding {
+            lock(&found).get_or_insert((seed, finding));
         }
     };
     std::thread::scope(|scope| {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        (0..cores).for_each(|_| drop(scope.spawn(work)));
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            std::thread::sleep(WATCH_INTERVAL);
+            let stuck = lock(&running).values().find(|(_, began)| began.elapsed() > SEED_MAX).map(|(seed, _)| *seed);
+            if let Some(seed) = stuck {
+                // A thread that turns in circles cannot be stopped.
+                eprintln!("seed {seed} does not end: MODEL_SEED={seed} cargo test -p waltap-capture model");
+                std::process::exit(101);
+            }
+        }
     });
     found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -94,7 +94,8 @@ impl Spill {
 
     /// Whether memory has to be made free before more may be pushed: [`Spill::begin_write`].
     pub(crate) fn is_full(&self) -> bool {
-        self.memory_bytes >= self.memory_bytes_max
+        // With nothing in memory there is nothing to be made free.
+        self.memory_bytes >= self.memory_bytes_max.max(1)
     }
 
     /// Appends a message of the transaction that is being gathered; `write` appends its bytes. `subxid` is the subtransaction that wrote it.
