@@ -66,3 +66,28 @@ fn a_subtransaction_that_is_rolled_back_unsaid_does_not_come() -> Result {
         Ok(())
     })
 }
+
+#[test]
+fn of_a_prepared_transaction_what_is_not_undone_comes_when_it_is_prepared() -> Result {
+    run("streaming_undone_prepared", async |kit| {
+        let postgres = server_with(kit, 18, WORK_MEMORY).await?;
+        let shop = postgres.create_database("shop").await?;
+        shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+        let flags = [&["--streaming", "on", "--two-phase"], &SMALL_MEMORY[..]].concat();
+        let mut watched = Watched::start(kit, &postgres, "shop", &flags).await?;
+        shop.run("BEGIN; INSERT INTO t VALUES (1, 'x'); SAVEPOINT a").await?;
+        shop.run(&undone(false)).await?;
+        wait_open(&watched.waltap, 1, true).await?;
+        shop.run("ROLLBACK TO a").await?;
+        // In progress still when it is asked for.
+        shop.run("SAVEPOINT b; INSERT INTO t VALUES (2, 'x'); RELEASE b").await?;
+        shop.run("PREPARE TRANSACTION 'p'").await?;
+        watched.reached(&shop).await?;
+        let expected = [r#"c {"id":1} null {"id":1,"v":"x"}"#, r#"c {"id":2} null {"id":2,"v":"x"}"#];
+        watched.expect("public.t", &expected)?;
+        shop.run("COMMIT PREPARED 'p'").await?;
+        watched.reached(&shop).await?;
+        watched.expect("public.t", &expected)?;
+        watched.stop().await
+    })
+}
