@@ -8,6 +8,7 @@ use super::super::Context;
 use super::super::Waiting;
 use super::super::spill::{Ending, Piece, Replay, Undone, blocking};
 use super::{BOARD_INTERVAL, Session};
+use crate::sabotage::{Sabotage, is_on};
 use crate::source::Wire;
 
 /// Of how many transactions the server is asked at once what became of them.
@@ -80,7 +81,7 @@ impl Session<'_> {
     /// meanwhile.
     async fn ask_undone(&mut self, xid: u32) -> Result<Undone> {
         let subtransactions = self.stream.streamed.spill.subtransactions(xid);
-        if subtransactions.is_empty() {
+        if subtransactions.is_empty() || is_on(Sabotage::KeepAborted) {
             return Ok(Undone::default());
         }
         let mut asking = std::pin::pin!(undone(self.context, xid, subtransactions));
