@@ -26,7 +26,7 @@ pub struct Table {
     /// The columns of the identity's index, or under FULL of the primary key, in the index's order. Empty when there is none.
     pub index_key: Vec<String>,
     /// Those of them that are published, which make the key of a row. Generated columns are left out, unless a publication of the user's that
-    /// publishes them is read: see [`Table::publish_generated`].
+    /// publishes them is read: see `Table::publish_generated`.
     pub key: Vec<String>,
     /// Which rows a publication publishes, as an SQL condition; `None` for all. Only ever set where a publication of the user's is read.
     pub row_filter: Option<String>,
