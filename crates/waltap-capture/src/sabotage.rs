@@ -29,6 +29,8 @@ pub(crate) enum Sabotage {
     RepeatSnapshot,
     /// What was rolled back to a savepoint, of a transaction that waits for its commit, is sent with the rest.
     KeepAborted,
+    /// The stream goes on while a snapshot is made for a table whose changes are being sent.
+    PassSnapshot,
 }
 
 #[cfg(any(debug_assertions, test))]
@@ -40,7 +42,7 @@ mod switch {
     use super::{SABOTAGE_VARIABLE, Sabotage};
 
     /// The switches, by the names that the variable has for them.
-    const NAMES: [(&str, Sabotage); 10] = [
+    const NAMES: [(&str, Sabotage); 11] = [
         ("confirm-on-produce", Sabotage::ConfirmOnProduce),
         ("keepalive-in-flight", Sabotage::KeepaliveInFlight),
         ("drop-at-stop", Sabotage::DropAtStop),
@@ -51,6 +53,7 @@ mod switch {
         ("done-before-confirmed", Sabotage::DoneBeforeConfirmed),
         ("repeat-snapshot", Sabotage::RepeatSnapshot),
         ("keep-aborted", Sabotage::KeepAborted),
+        ("pass-snapshot", Sabotage::PassSnapshot),
     ];
 
     static ON: OnceLock<Option<Sabotage>> = OnceLock::new();

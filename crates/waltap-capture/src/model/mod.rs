@@ -25,6 +25,7 @@ const DATABASE: &str = "shop";
 const SCHEMA: &str = "public";
 const CAPTURE: &str = "waltap";
 
+use profile::Profile;
 use trace::Trace;
 use world::World;
 
@@ -38,9 +39,14 @@ struct Outcome {
 
 /// Runs a seed. The trace is kept where it will be read.
 fn run(seed: u64, trace: Trace) -> Outcome {
+    run_in(seed, |_| {}, trace)
+}
+
+/// Runs a seed in a world that is more of some kind.
+fn run_in(seed: u64, adjust: impl FnOnce(&mut Profile), trace: Trace) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let world = runtime.block_on(async {
-        let world = World::new(seed, None, trace);
+        let world = World::new(seed, adjust, trace);
         world.begin(writers::write(world.clone()));
         world.begin(faults::strike(world.clone()));
         life::live(&world).await;

@@ -21,6 +21,10 @@ pub(crate) struct Profile {
     pub(super) writer_steps: u64,
     /// The longest pause between two of them.
     pub(super) writer_pause_millis: u64,
+    /// How many of a hundred steps truncate a table, or rewrite it.
+    pub(super) alters_percent: u64,
+    /// How many of these rewrite it, and leave its rows.
+    pub(super) rewrites_percent: u64,
     pub(super) discovery_millis: u64,
     /// How many runs of waltap end by force or by request, before one is left to finish.
     pub(super) ends: u64,
@@ -74,6 +78,8 @@ impl Profile {
             rows_max: random.between(0, 12),
             writer_steps: random.between(10, 120),
             writer_pause_millis: random.between(1, 120),
+            rewrites_percent: 40,
+            alters_percent: if random.percent(20) { random.between(5, 25) } else { 2 },
             discovery_millis: random.between(200, 2_000),
             ends: random.below(6),
             lifetime_millis: if random.percent(40) { 600 } else { 5_000 },

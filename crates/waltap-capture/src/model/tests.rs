@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use super::run;
+use super::profile::Profile;
 use super::trace::Trace;
+use super::{run, run_in};
 use crate::sabotage::{Sabotage, set_here};
 
 /// How many seeds are run unless MODEL_SEEDS says otherwise.
@@ -89,13 +90,22 @@ fn a_seed_gives_the_same_run_each_time() {
 }
 
 /// How many seeds a switch has to be found by.
-const SEEDS_BROKEN: u64 = 600;
+const SEEDS_BROKEN: u64 = 1_000;
 
 /// Breaks the tap on purpose, and says what the seeds find first.
 #[track_caller]
 fn must_find(sabotage: Sabotage, finding: &str) {
+    must_find_in(|_| {}, sabotage, finding);
+}
+
+/// As [`must_find`], in worlds of some kind.
+#[track_caller]
+fn must_find_in(adjust: impl Fn(&mut Profile), sabotage: Sabotage, finding: &str) {
     set_here(Some(sabotage));
-    let found = (0..SEEDS_BROKEN).find_map(|seed| run(seed, Trace::default()).finding.filter(|found| found.contains(finding)));
+    let found = (0..SEEDS_BROKEN).find_map(|seed| {
+        let finding_of_seed = run_in(seed, &adjust, Trace::default()).finding;
+        finding_of_seed.filter(|found| found.contains(finding))
+    });
     set_here(None);
     assert!(found.is_some(), "{SEEDS_BROKEN} seeds do not find {sabotage:?}");
 }
@@ -148,6 +158,18 @@ fn a_savepoint_that_is_rolled_back_and_sent_is_found() {
 #[test]
 fn changes_that_the_snapshot_holds_are_found() {
     must_find(Sabotage::RepeatSnapshot, "held comes after it");
+}
+
+#[test]
+fn a_stream_that_passes_a_snapshot_that_is_being_made_is_found() {
+    // A table that is altered while it is read, by runs that are cut short.
+    let restless = |profile: &mut Profile| {
+        (profile.tables, profile.workers, profile.rows_max) = (1, 1, 12);
+        (profile.alters_percent, profile.rewrites_percent) = (40, 95);
+        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (400, 10, 40);
+        (profile.ends, profile.lifetime_millis, profile.faults) = (2, 800, 0);
+    };
+    must_find_in(restless, Sabotage::PassSnapshot, "a row of a snapshot comes after the change");
 }
 
 #[test]

@@ -50,10 +50,10 @@ pub(crate) struct State {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, profile: Option<Profile>, trace: Trace) -> Self {
+    pub(super) fn new(seed: u64, adjust: impl FnOnce(&mut Profile), trace: Trace) -> Self {
         let mut random = Random::new(seed);
-        let chosen = Profile::choose(&mut random);
-        let profile = profile.unwrap_or(chosen);
+        let mut profile = Profile::choose(&mut random);
+        adjust(&mut profile);
         let state = State {
             postgres: Postgres::new(&mut random, &profile),
             kafka: Kafka::new(&mut random),

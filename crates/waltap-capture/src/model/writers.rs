@@ -44,6 +44,10 @@ pub(super) async fn write(world: World) {
 
 impl State {
     fn write_something(&mut self) {
+        let alters = self.profile.alters_percent;
+        if self.random.percent(alters) {
+            return self.alter_something();
+        }
         let open = self.postgres.wal.open_transactions();
         match self.random.below(100) {
             0..=24 if open.len() < OPEN_MAX => {
@@ -68,8 +72,7 @@ impl State {
                 }
                 self.end(xid);
             }
-            94..=95 => self.alter_something(),
-            96 if self.profile.messages => {
+            94..=95 if self.profile.messages => {
                 let bytes = self.random.between(8, 100);
                 self.postgres.wal.say(bytes);
             }
@@ -144,7 +147,8 @@ impl State {
         if is_open || self.postgres.is_locked(table) {
             return;
         }
-        if self.random.percent(40) {
+        let rewrites = self.profile.rewrites_percent;
+        if self.random.percent(rewrites) {
             self.postgres.wal.rewrite(table);
             return self.note(|| format!("table {table} is rewritten"));
         }

@@ -253,7 +253,7 @@ impl Session<'_> {
                     }
                 }
                 // Before the commit: what has come already goes into it.
-                filled = wire.fill(), if self.replaying.is_none() => match filled? {
+                filled = wire.fill(), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;

@@ -16,12 +16,15 @@ use super::super::leaves::note_leaves;
 use super::super::opening::unread;
 use super::Session;
 use crate::progress::{TableRecord, TableState};
+use crate::sabotage::{Sabotage, is_on};
 use crate::snapshot::{ExportedSnapshot, Reading};
 use crate::status::TapState;
 
 /// A snapshot on its way, in a task of its own.
 pub(super) struct Exporting {
     task: JoinHandle<Result<HeldSnapshot>>,
+    /// Whether it is for a table whose changes are being sent.
+    is_for_begun: bool,
 }
 
 impl Drop for Exporting {
@@ -69,11 +72,20 @@ impl Session<'_> {
             if !tables.is_empty() {
                 let names: Vec<String> = tables.iter().map(Table::display_name).collect();
                 tracing::info!(database = self.context.database, tables = names.join(", "), "rows of tables are to be read");
+                let is_for_begun = tables.iter().any(|table| self.progress.table(table.oid).is_some());
                 let tables = tables.iter().map(|table| table.oid).collect();
-                self.exporting = Some(Exporting { task: tokio::spawn(export(self.context.clone(), tables)) });
+                let task = tokio::spawn(export(self.context.clone(), tables));
+                self.exporting = Some(Exporting { task, is_for_begun });
             }
         }
         self.show_state();
+    }
+
+    /// Whether the stream waits for a snapshot on its way. A table of which something was sent is read when the stream reaches its snapshot: if
+    /// the stream had passed that place, rows would come behind newer changes of theirs, and deleted ones would come back. What has come
+    /// before the snapshot was asked for stands before it in the log, and needs not wait.
+    pub(super) fn awaits_snapshot(&self) -> bool {
+        self.exporting.as_ref().is_some_and(|exporting| exporting.is_for_begun) && !is_on(Sabotage::PassSnapshot)
     }
 
     /// A change came of a table of which nothing was read. Nothing of it is sent before its rows, so the stream waits for them.
