@@ -14,6 +14,8 @@ demo: ready ## A small shop, a live workload, its changes in Kafka, and proof th
 .PHONY: test
 test: ready-kafka ## Everything: unit, property and end-to-end tests, against real PostgreSQLs (13, 15, 18) and a real Kafka
 	@scripts/install-postgres.sh 13 15 18
+	@# Or the first test that starts it would wait for it to be built.
+	cargo build --locked -p waltap
 	cargo test --locked --workspace --no-fail-fast
 
 # For all scenarios of `make chaos` together, each under both deliveries.
