@@ -55,7 +55,7 @@ pub(crate) async fn prepare(bench: &Bench<'_>, workload: Workload, rounds: usize
          FROM generate_series"
     );
     let write = format!(
-        "DO $$ BEGIN FOR first IN 0..{} LOOP {insert}(first * {rows_a_transaction} + 1, (first + 1) * {rows_a_transaction}) g; COMMIT; END LOOP; END $$",
+        "DO $$ BEGIN FOR part IN 0..{} LOOP {insert}(part * {rows_a_transaction} + 1, (part + 1) * {rows_a_transaction}) g; COMMIT; END LOOP; END $$",
         rows / rows_a_transaction - 1
     );
     sql.run(&write).await
