@@ -32,8 +32,7 @@ fn a_subtransaction_that_is_rolled_back_unsaid_does_not_come() -> Result {
             let postgres = server_with(kit, major, WORK_MEMORY).await?;
             let shop = postgres.create_database("shop").await?;
             shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
-            let mut streamed =
-                Watched::start(kit, &postgres, "shop", &[&["--streaming", "on"], &SMALL_MEMORY[..]].concat()).await?;
+            let mut streamed = Watched::start(kit, &postgres, "shop", &SMALL_MEMORY).await?;
             let mut whole = Watched::start(kit, &postgres, "shop", &["--name", "whole", "--streaming", "off"]).await?;
             // By the length of the first row memory becomes full before the one half of a row or before the other.
             let lengths = [1, 50, 100, 150];
@@ -73,7 +72,7 @@ fn of_a_prepared_transaction_what_is_not_undone_comes_when_it_is_prepared() -> R
         let postgres = server_with(kit, 18, WORK_MEMORY).await?;
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
-        let flags = [&["--streaming", "on", "--two-phase"], &SMALL_MEMORY[..]].concat();
+        let flags = [&["--two-phase"], &SMALL_MEMORY[..]].concat();
         let mut watched = Watched::start(kit, &postgres, "shop", &flags).await?;
         shop.run("BEGIN; INSERT INTO t VALUES (1, 'x'); SAVEPOINT a").await?;
         shop.run(&undone(false)).await?;
