@@ -24,6 +24,12 @@ const ROUND: Duration = Duration::from_millis(500);
 /// How long to wait before a call that failed at once is made again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long librdkafka may take to let go of reported records before the commit goes ahead: it then waits itself, for as long.
+const FLUSHED_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often that is looked at: short beside a commit.
+const FLUSHED_PAUSE: Duration = Duration::from_micros(100);
+
 /// How long records may take to be reported after their transaction is committed: they were delivered before, so this is for the poll thread.
 const REPORTS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,9 +60,9 @@ impl Producer {
     ///
     /// After an error it is not known whether Kafka has committed: the next producer of this id finds out.
     pub async fn commit(&self) -> Result<()> {
-        // First, so that the call has nothing to flush: rdkafka polls for a tenth of a second where it has.
         self.shared.empty().await;
         self.call(|native| {
+            wait_until_flushed(native);
             // For ever: that a transaction takes too long is for Kafka to say, and librdkafka passes it on.
             repeat(None, "committing a transaction", |round| native.commit_transaction(round))?;
             begin(native)
@@ -91,6 +97,15 @@ impl Producer {
         }
         let native = Arc::clone(&self.native);
         blocking(move || work(&native)).await
+    }
+}
+
+/// Waits until librdkafka has let go of the records that were reported, which it does a moment after their report. In a commit, rdkafka flushes
+/// first, and polls for a tenth of a second where anything is left.
+fn wait_until_flushed(native: &BaseProducer<Collector>) {
+    let deadline = Instant::now() + FLUSHED_PATIENCE;
+    while native.in_flight_count() > 0 && !left(deadline).is_zero() {
+        std::thread::sleep(FLUSHED_PAUSE);
     }
 }
 
