@@ -6,8 +6,8 @@ use waltap_tests::Random;
 
 use crate::plan::Quota;
 
-/// How long each scenario breaks things unless told otherwise: all of them together, with what it takes to start and to check, stay under
-/// three minutes.
+/// How long each scenario breaks things unless told otherwise. What it takes to start and to check comes on top: all of them together take some
+/// four minutes on two busy processors.
 const SECONDS_DEFAULT: u64 = 6;
 
 /// What a scenario may take beside its faults: starting, coming to the end, and checking.

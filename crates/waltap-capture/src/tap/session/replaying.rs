@@ -77,30 +77,28 @@ impl Session<'_> {
         }
     }
 
-    /// Asks which subtransactions of a transaction were rolled back without the server saying so in the stream, with the account going on
-    /// meanwhile.
+    /// Asks which subtransactions of a transaction were rolled back without the server saying so in the stream.
     async fn ask_undone(&mut self, xid: u32) -> Result<Undone> {
         let subtransactions = self.stream.streamed.spill.subtransactions(xid);
         if subtransactions.is_empty() || is_on(Sabotage::KeepAborted) {
             return Ok(Undone::default());
         }
-        let mut asking = std::pin::pin!(undone(self.context, xid, subtransactions));
-        let mut ticks = interval(BOARD_INTERVAL);
-        loop {
-            tokio::select! {
-                biased;
-                error = self.delivery.failed() => return Err(error),
-                () = self.reports.for_stream() => self.settle()?,
-                _ = ticks.tick() => self.show(),
-                undone = &mut asking => return undone,
-            }
-        }
+        let context = self.context;
+        self.meanwhile(undone(context, xid, subtransactions)).await?
     }
 
-    /// Makes memory free for what waits, with the account going on meanwhile.
+    /// Makes memory free for what waits.
     pub(super) async fn write_out(&mut self) -> Result<()> {
         let Some(write) = self.stream.streamed.spill.begin_write() else { return Ok(()) };
-        let mut writing = blocking(move || write.run());
+        let written = self.meanwhile(blocking(move || write.run())).await?;
+        let broke = |error| Error::configuration(Code::INTERNAL, "writing an open transaction to disk broke").source(error);
+        self.stream.streamed.spill.end_write(written.map_err(broke)??);
+        Ok(())
+    }
+
+    /// Waits for something that does not need the session, with the account going on meanwhile.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
         let mut ticks = interval(BOARD_INTERVAL);
         loop {
             tokio::select! {
@@ -108,11 +106,7 @@ impl Session<'_> {
                 error = self.delivery.failed() => return Err(error),
                 () = self.reports.for_stream() => self.settle()?,
                 _ = ticks.tick() => self.show(),
-                written = &mut writing => {
-                    let broke = |error| Error::configuration(Code::INTERNAL, "writing an open transaction to disk broke").source(error);
-                    self.stream.streamed.spill.end_write(written.map_err(broke)??);
-                    return Ok(());
-                }
+                done = &mut work => return Ok(done),
             }
         }
     }
