@@ -41,6 +41,10 @@ impl GroupId {
     }
 }
 
+/// Names a place that the slot may not pass: see [`Ledger::keep`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep(u64);
+
 /// A report that does not fit the account: an event confirmed that was never handed over, or a group used after its end.
 ///
 /// It means that waltap is wrong about what Kafka holds, so the tap must stop.
@@ -72,6 +76,21 @@ enum State {
     Ends(Lsn),
 }
 
+#[derive(Debug)]
+struct Kept {
+    id: Keep,
+    place: Lsn,
+    /// Once this group is the oldest, the place may be passed.
+    until: Option<u64>,
+}
+
+impl Kept {
+    /// Whether the place may be passed when that group is the oldest.
+    fn is_over(&self, oldest: u64) -> bool {
+        self.until.is_some_and(|until| oldest >= until)
+    }
+}
+
 /// The account of one tap. See the crate's documentation.
 #[derive(Debug)]
 pub struct Ledger {
@@ -80,13 +99,17 @@ pub struct Ledger {
     /// The id of `groups[0]`, or of the next group when there is none.
     oldest: u64,
     in_flight: u64,
-    durable: Durable,
+    /// The end of the longest run of confirmed groups.
+    confirmed: Lsn,
+    /// Places that the slot may not pass although everything up to behind them is confirmed.
+    kept: Vec<Kept>,
+    keeps: u64,
 }
 
 impl Ledger {
     /// A ledger for a stream that starts at `start`: the slot's own confirmed position, or its consistent point when it is new.
     pub fn new(start: Lsn) -> Self {
-        Ledger { groups: VecDeque::new(), oldest: 0, in_flight: 0, durable: Durable(start) }
+        Ledger { groups: VecDeque::new(), oldest: 0, in_flight: 0, confirmed: start, kept: Vec::new(), keeps: 0 }
     }
 
     /// Opens a group behind all others.
@@ -137,24 +160,50 @@ impl Ledger {
     /// Within an open group it says nothing, because the rest of the group has yet to come.
     pub fn keepalive(&mut self, wal_end: Lsn) {
         match self.groups.back_mut() {
-            None => self.durable.0 = self.durable.0.max(wal_end),
+            None => self.confirmed = self.confirmed.max(wal_end),
             Some(Group { state: State::Ends(end), .. }) => *end = (*end).max(wal_end),
             Some(Group { state: State::Open, .. }) => {}
         }
     }
 
+    /// Keeps the slot from passing a place, for something that the server would not send again from behind it and that is not sent yet. Other
+    /// groups go on meanwhile and take no memory. A place that the slot may have passed already is taken as where it may be now.
+    pub fn keep(&mut self, place: Lsn) -> Keep {
+        let id = Keep(self.keeps);
+        self.keeps += 1;
+        self.kept.push(Kept { id, place: place.max(self.durable().0), until: None });
+        id
+    }
+
+    /// Lets the slot pass a place that was kept, once all groups until now are confirmed. Called while none is open.
+    pub fn release(&mut self, keep: Keep) {
+        let until = self.oldest + self.groups.len() as u64;
+        if let Some(kept) = self.kept.iter_mut().find(|kept| kept.id == keep) {
+            kept.until = Some(until);
+        }
+        self.advance();
+    }
+
     /// How far the slot may advance now. Never goes back.
     pub fn durable(&self) -> Durable {
-        self.durable
+        Durable(self.kept.iter().fold(self.confirmed, |durable, kept| durable.min(kept.place)))
+    }
+
+    /// The end of the longest run of confirmed groups, whatever is kept.
+    pub fn confirmed(&self) -> Lsn {
+        self.confirmed
     }
 
     /// How far the slot may advance once everything that was handed over is confirmed: a promise, and no [`Durable`].
     pub fn prospect(&self) -> Lsn {
-        let ends = self.groups.iter().map_while(|group| match group.state {
-            State::Ends(end) => Some(end),
-            State::Open => None,
+        let ended = self.groups.iter().take_while(|group| group.state != State::Open).count();
+        let ends = self.groups.iter().take(ended).map(|group| match group.state {
+            State::Ends(end) => end,
+            State::Open => Lsn::ZERO,
         });
-        ends.fold(self.durable.0, Lsn::max)
+        let oldest = self.oldest + ended as u64;
+        let kept = self.kept.iter().filter(|kept| !kept.is_over(oldest));
+        kept.fold(ends.fold(self.confirmed, Lsn::max), |prospect, kept| prospect.min(kept.place))
     }
 
     /// How many events are handed over and not confirmed.
@@ -186,16 +235,13 @@ impl Ledger {
     }
 
     fn advance(&mut self) {
-        while let Some(group) = self.groups.front() {
-            let end = match group.state {
-                State::Open => return,
-                _ if group.unconfirmed > 0 => return,
-                State::Ends(end) => end,
-            };
-            self.durable.0 = self.durable.0.max(end);
+        while let Some(&Group { unconfirmed: 0, state: State::Ends(end) }) = self.groups.front() {
+            self.confirmed = self.confirmed.max(end);
             self.groups.pop_front();
             self.oldest += 1;
         }
+        let oldest = self.oldest;
+        self.kept.retain(|kept| !kept.is_over(oldest));
     }
 }
 

@@ -96,6 +96,33 @@ fn emptied_transactions_behind_one_that_waits_take_no_memory() {
 }
 
 #[test]
+fn a_kept_place_is_not_passed_until_what_was_kept_for_is_confirmed() {
+    let mut ledger = Ledger::new(Lsn(10));
+    let keep = ledger.keep(Lsn(15));
+    for end in 20..1_000 {
+        let group = ledger.open();
+        ledger.hand_over(group, 1).unwrap();
+        ledger.close(group, Lsn(end)).unwrap();
+        ledger.confirm(group, 1).unwrap();
+    }
+    assert_eq!(ledger.durable().lsn(), Lsn(15));
+    assert_eq!((ledger.confirmed(), ledger.groups.len()), (Lsn(999), 0), "it takes no memory");
+    let group = ledger.open();
+    ledger.hand_over(group, 1).unwrap();
+    ledger.close(group, Lsn(1_000)).unwrap();
+    ledger.release(keep);
+    assert_eq!((ledger.durable().lsn(), ledger.prospect()), (Lsn(15), Lsn(1_000)));
+    ledger.confirm(group, 1).unwrap();
+    assert_eq!(ledger.durable().lsn(), Lsn(1_000));
+    let late = ledger.keep(Lsn(500));
+    assert_eq!(ledger.durable().lsn(), Lsn(1_000), "never back");
+    ledger.keepalive(Lsn(1_100));
+    assert_eq!(ledger.durable().lsn(), Lsn(1_000));
+    ledger.release(late);
+    assert_eq!(ledger.durable().lsn(), Lsn(1_100));
+}
+
+#[test]
 fn reports_that_do_not_fit_are_refused() {
     let mut ledger = Ledger::new(Lsn(0));
     let group = ledger.open();
@@ -116,6 +143,8 @@ enum Step {
     Commit,
     Keepalive,
     Confirm { which: prop::sample::Index },
+    Keep { back: u64 },
+    Release { which: prop::sample::Index },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -125,6 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Commit),
         2 => Just(Step::Keepalive),
         6 => any::<prop::sample::Index>().prop_map(|which| Step::Confirm { which }),
+        1 => (0..40u64).prop_map(|back| Step::Keep { back }),
+        1 => any::<prop::sample::Index>().prop_map(|which| Step::Release { which }),
     ]
 }
 
@@ -137,12 +168,21 @@ struct Known {
     end: Lsn,
 }
 
+/// What the model knows of a place that is kept.
+struct KnownKeep {
+    id: Keep,
+    place: Lsn,
+    /// How many groups there were when it was released.
+    until: Option<usize>,
+}
+
 /// Invariant 1 from scratch: the furthest place before which nothing is unconfirmed.
-fn expected(start: Lsn, groups: &[Known], keepalives: &[(usize, Lsn)]) -> Lsn {
+fn expected(start: Lsn, groups: &[Known], keepalives: &[(usize, Lsn)], keeps: &[KnownKeep]) -> Lsn {
     let settled = groups.iter().take_while(|group| group.ended && group.unconfirmed == 0).count();
     let ends = groups[..settled].iter().map(|group| group.end);
     let idle = keepalives.iter().filter(|(groups_before, _)| *groups_before <= settled).map(|(_, lsn)| *lsn);
-    ends.chain(idle).fold(start, Lsn::max)
+    let kept = keeps.iter().filter(|keep| keep.until.is_none_or(|until| settled < until)).map(|keep| keep.place);
+    kept.fold(ends.chain(idle).fold(start, Lsn::max), Lsn::min)
 }
 
 proptest! {
@@ -154,6 +194,7 @@ proptest! {
         let mut ledger = Ledger::new(start);
         let mut groups: Vec<Known> = Vec::new();
         let mut keepalives: Vec<(usize, Lsn)> = Vec::new();
+        let mut keeps: Vec<KnownKeep> = Vec::new();
         let mut clock = 100;
         for step in steps {
             clock += 10;
@@ -188,11 +229,22 @@ proptest! {
                         group.unconfirmed -= 1;
                     }
                 }
+                Step::Keep { back } => {
+                    let place = Lsn(clock - back).max(ledger.durable().lsn());
+                    keeps.push(KnownKeep { id: ledger.keep(Lsn(clock - back)), place, until: None });
+                }
+                Step::Release { which } if !keeps.is_empty() && !open => {
+                    let keep = which.index(keeps.len());
+                    if keeps[keep].until.is_none() {
+                        ledger.release(keeps[keep].id);
+                        keeps[keep].until = Some(groups.len());
+                    }
+                }
                 _ => {}
             }
-            prop_assert_eq!(ledger.durable().lsn(), expected(start, &groups, &keepalives));
+            prop_assert_eq!(ledger.durable().lsn(), expected(start, &groups, &keepalives, &keeps));
             let confirmed: Vec<Known> = groups.iter().map(|group| Known { unconfirmed: 0, ..*group }).collect();
-            prop_assert_eq!(ledger.prospect(), expected(start, &confirmed, &keepalives));
+            prop_assert_eq!(ledger.prospect(), expected(start, &confirmed, &keepalives, &keeps));
             prop_assert_eq!(ledger.in_flight(), groups.iter().map(|group| group.unconfirmed).sum::<u64>());
         }
     }

@@ -80,6 +80,8 @@ pub(crate) enum Taken {
     SpillFull,
     /// Taken, and with it the end of a transaction that has waited, by its id: send it before the next frame is taken.
     Replay(u32, Ending),
+    /// Taken, and with it all of a transaction that is prepared, by its id: send it before the next frame is taken, or [`Stream::hold`] it.
+    Prepared(u32, Ending),
 }
 
 /// Where the next frame leads, without taking it.
@@ -309,10 +311,6 @@ impl Stream {
             return Err(out_of_place("a transaction inside of another"));
         }
         let group = self.ledger.open();
-        self.begin_in(group, lsn, begin)
-    }
-
-    fn begin_in(&mut self, group: GroupId, lsn: Lsn, begin: Begin) -> Result<Taken> {
         let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
         let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false };
         if let Some(topic) = self.side_topics.transactions.clone() {
@@ -325,11 +323,6 @@ impl Stream {
     }
 
     fn commit(&mut self, lsn: Lsn, commit: Commit) -> Result<Taken> {
-        self.commit_up_to(lsn, commit, commit.end_lsn)
-    }
-
-    /// As a commit, but that its group ends at another place than itself.
-    fn commit_up_to(&mut self, lsn: Lsn, commit: Commit, group_end: Lsn) -> Result<Taken> {
         let Some(open) = self.open.take() else { return Err(out_of_place("a commit outside of a transaction")) };
         if open.begin.final_lsn != commit.commit_lsn {
             return Err(out_of_place("a commit of another transaction than the open one"));
@@ -342,7 +335,7 @@ impl Stream {
             self.position = Some(Position::after_transaction(commit.commit_lsn));
         }
         if open.has_events || !is_on(Sabotage::ForgetFiltered) {
-            self.ledger.close(open.group, group_end).map_err(imbalance)?;
+            self.ledger.close(open.group, commit.end_lsn).map_err(imbalance)?;
         }
         self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {
@@ -441,7 +434,8 @@ impl Stream {
             true => Ledger::new(self.server).durable(),
             false => self.ledger.durable(),
         };
-        while self.unconfirmed.front().is_some_and(|(end, _)| *end <= durable.lsn()) {
+        let confirmed = self.ledger.confirmed();
+        while self.unconfirmed.front().is_some_and(|(end, _)| *end <= confirmed) {
             self.unconfirmed.pop_front();
         }
         Ok(durable)

@@ -204,6 +204,11 @@ impl Tables {
         }
     }
 
+    /// Whether nothing of a table is sent, as far as that is known.
+    pub(crate) fn is_left_out(&self, oid: u32) -> bool {
+        matches!(self.known.get(&oid), Some(Known::LeftOut))
+    }
+
     /// Leaves a table out: it is gone, so its rows cannot be read any more.
     pub(crate) fn leave_out(&mut self, oid: u32) {
         self.known.insert(oid, Known::LeftOut);

@@ -1,6 +1,6 @@
 //! Prepared transactions: at COMMIT PREPARED, or at PREPARE TRANSACTION with `--two-phase`.
 
-use waltap_tests::{Result, ensure, run};
+use waltap_tests::{Result, ensure, run, wait_until};
 
 use super::{DEADLINE, MAJORS, SMALL_MEMORY, server};
 use crate::watched::Watched;
@@ -90,6 +90,60 @@ fn a_capture_becomes_one_of_two_phases_and_not_back() -> Result {
         let mut back = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         let code = back.wait_exit(DEADLINE).await?;
         ensure!(code == 1 && back.log().contains("WT0048"), "exit code {code}:\n{}", back.log());
+        Ok(())
+    })
+}
+
+/// Nothing is known of the table when it is prepared, and its rows cannot be read before the end.
+#[test]
+fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Result {
+    run("streaming_prepared_joining", async |kit| {
+        for major in MAJORS {
+            let postgres = server(kit, major).await?;
+            let kafka = kit.kafka().await?;
+            let shop = postgres.create_database("shop").await?;
+            shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+            shop.run("CREATE PUBLICATION everything FOR ALL TABLES").await?;
+            let topic = |table: &str| format!("pg{major}.{table}");
+            let template = topic("{table}");
+            let flags = ["--database", "shop", "--publication", "everything", "--two-phase", "--topic", &template];
+            let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
+            waltap.wait_streaming().await?;
+            for (name, table) in [("kept", "fresh"), ("undone", "never")] {
+                shop.run(&format!(
+                    "BEGIN; CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} SELECT generate_series(1, 10); \
+                     INSERT INTO t VALUES ({}, '{name}'); PREPARE TRANSACTION '{name}'",
+                    10 + name.len()
+                ))
+                .await?;
+            }
+            shop.run("INSERT INTO t VALUES (1, 'meanwhile')").await?;
+            let keys = async |table: &str| -> Result<Vec<String>> {
+                Ok(kafka.topics().read(&topic(table)).await?.into_iter().filter_map(|record| record.key).collect())
+            };
+            wait_until("another transaction comes meanwhile", DEADLINE, async || {
+                Ok(keys("t").await?.contains(&r#"{"id":1}"#.to_owned()))
+            })
+            .await?;
+            // Whatever waits is still in the slot.
+            waltap.kill().await?;
+            let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
+            waltap.wait_streaming().await?;
+            shop.run("ROLLBACK PREPARED 'undone'").await?;
+            shop.run("INSERT INTO t VALUES (2, 'after')").await?;
+            shop.run("COMMIT PREPARED 'kept'").await?;
+            postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+            wait_until("the new table is in Kafka", DEADLINE, async || Ok(keys("fresh").await?.len() >= 10)).await?;
+            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+            let mut fresh = keys("fresh").await?;
+            fresh.sort();
+            fresh.dedup();
+            ensure!(fresh.len() == 10, "PostgreSQL {major}: {fresh:?}");
+            let of_t = keys("t").await?;
+            ensure!(of_t.contains(&r#"{"id":14}"#.to_owned()), "PostgreSQL {major}: not all of a transaction came: {of_t:?}");
+            ensure!(!of_t.contains(&r#"{"id":16}"#.to_owned()), "PostgreSQL {major}: what was rolled back came: {of_t:?}");
+            ensure!(of_t.contains(&r#"{"id":2}"#.to_owned()), "PostgreSQL {major}: {of_t:?}");
+        }
         Ok(())
     })
 }

@@ -145,7 +145,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let known = record.position;
     let streaming = &context.options().streaming;
     let spill = Spill::new(streaming.spill_directory.clone(), streaming.spill_memory);
-    let streamed = Streamed::new(spill, &context.database);
+    let streamed = Streamed::new(spill, streaming.two_phase, &context.database);
     let mut session = Session {
         context,
         delivery: match context.transactions() {
@@ -322,6 +322,7 @@ impl Session<'_> {
             Taken::Done => return self.hand_over().await.map(|()| true),
             Taken::SpillFull => self.write_out().await?,
             Taken::Replay(xid, ending) => return self.begin_replay(xid, ending).await.map(|()| true),
+            Taken::Prepared(xid, ending) => return self.take_prepared(xid, ending).await.map(|()| true),
             Taken::Unresolved(oid) => {
                 self.stream.tables.resolve(oid, self.context, &self.progress, &mut self.types, &self.catalog).await?;
             }

@@ -6,8 +6,10 @@ use waltap_pgoutput::Lsn;
 
 use super::super::Context;
 use super::super::Waiting;
-use super::super::spill::{Ending, Piece, Replay, Undone, blocking};
+use super::super::spill::{Ending, Piece, Replay, Touched, Undone, blocking};
 use super::{BOARD_INTERVAL, Session};
+use crate::options::SnapshotMode;
+use crate::progress::TableState;
 use crate::sabotage::{Sabotage, is_on};
 use crate::source::Wire;
 
@@ -39,6 +41,29 @@ impl Session<'_> {
         match self.replaying {
             Some(_) => Ok(()),
             None => self.take_batch(wire).await,
+        }
+    }
+
+    /// Begins to send a transaction that is prepared, unless it changes a table whose rows are still to be read: what they are is decided by the
+    /// transaction's end. Then it waits for that.
+    pub(super) async fn take_prepared(&mut self, xid: u32, ending: Ending) -> Result<()> {
+        if self.stream.streamed.spill.touched(xid).any(|touched| self.is_unread(touched)) {
+            self.stream.hold(xid, ending.begin.final_lsn);
+            return Ok(());
+        }
+        self.begin_replay(xid, ending).await
+    }
+
+    /// Whether rows of a table are still to be read, if it is captured.
+    fn is_unread(&self, touched: &Touched) -> bool {
+        let options = self.context.options();
+        match self.progress.table(touched.oid) {
+            Some(record) => record.state != TableState::Done,
+            None if options.snapshot != SnapshotMode::Initial => false,
+            None => match &touched.name {
+                Some((schema, table)) => options.tables.matches(schema, table),
+                None => !self.stream.tables.is_left_out(touched.oid),
+            },
         }
     }
 

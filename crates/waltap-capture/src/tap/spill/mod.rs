@@ -17,25 +17,17 @@ use std::path::PathBuf;
 
 use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Result};
-use waltap_ledger::GroupId;
+use waltap_ledger::Keep;
 use waltap_pgoutput::Lsn;
 
 pub(crate) use directory::check_directory;
+pub(crate) use log::Touched;
 pub(crate) use replay::{Ending, Piece, Replay, Undone};
 
 use log::Log;
 use log::Write;
 
 use crate::sabotage::{Sabotage, is_on};
-
-/// A transaction that is prepared, and waits here for COMMIT PREPARED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// Its group in the ledger, open since: what was not sent may not be confirmed.
-    pub(crate) group: GroupId,
-    /// Where the record of the preparation ends.
-    pub(crate) end_lsn: Lsn,
-}
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +104,8 @@ impl Spill {
     }
 
     /// Drops a transaction, or takes back a subtransaction. What was never gathered has nothing to be taken back: the server says so too
-    /// of subtransactions of which it sent nothing. Answers what the ledger had of the transaction.
-    pub(crate) fn abort(&mut self, xid: u32, subxid: u32) -> Result<Option<Held>> {
+    /// of subtransactions of which it sent nothing. Answers what the ledger keeps for the transaction.
+    pub(crate) fn abort(&mut self, xid: u32, subxid: u32) -> Result<Option<Keep>> {
         if xid == subxid {
             return Ok(self.take(xid).and_then(|log| log.held));
         }
@@ -126,9 +118,21 @@ impl Spill {
         Ok(None)
     }
 
-    /// Keeps a transaction that is prepared until it is known what becomes of it.
-    pub(crate) fn hold(&mut self, xid: u32, held: Held) {
-        self.logs.entry(xid).or_default().held = Some(held);
+    /// Keeps a transaction that is prepared until it is known what becomes of it, and with it what keeps the slot from passing the preparation.
+    pub(crate) fn hold(&mut self, xid: u32, keep: Keep) {
+        self.logs.entry(xid).or_default().held = Some(keep);
+    }
+
+    /// Notes a table that a transaction is about.
+    pub(crate) fn touch(&mut self, xid: u32, relation: u32, name: Option<(&str, &str)>) {
+        if let Some(log) = self.logs.get_mut(&xid) {
+            log.touch(relation, name);
+        }
+    }
+
+    /// The tables that a transaction is about, as far as they were noted.
+    pub(crate) fn touched(&self, xid: u32) -> impl Iterator<Item = &Touched> {
+        self.logs.get(&xid).into_iter().flat_map(Log::touched)
     }
 
     /// Whether a transaction waits for COMMIT PREPARED here.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use waltap_error::{Code, Error, Result};
+use waltap_ledger::Keep;
 use waltap_pgoutput::{Begin, Commit, Lsn};
 
 use super::log::{HEADER_BYTES, LENGTH_BYTES, Log, XID_BYTES};
-use super::{Held, blocking, directory};
+use super::{blocking, directory};
 
 /// How much of a transaction is in memory at once when it is sent: enough for a batch of many hundreds of rows, little beside the memory of a
 /// tap. One message may be longer.
@@ -22,8 +23,8 @@ const PIECE_BYTES: usize = 512 * 1024;
 pub(crate) struct Ending {
     pub(crate) begin: Begin,
     pub(crate) commit: Commit,
-    /// What the ledger has of it, if it was prepared and waited.
-    pub(crate) held: Option<Held>,
+    /// What the ledger keeps for it, if it was prepared and waited.
+    pub(crate) held: Option<Keep>,
 }
 
 /// Subtransactions of which something was gathered, and that were rolled back without the server saying so.

@@ -1,32 +1,35 @@
 //! What protocols 2 to 4 add to the stream: transactions that come before it is known how they end, and transactions that are prepared.
 //!
-//! The former are gathered, and sent at their commit as if they had come then, whole. The latter come whole when they are prepared, and are
-//! sent then, at the place of the preparation. Not so where a snapshot may have been taken between the preparation and the commit: what such
-//! a snapshot holds is decided by the commit alone, so the transaction waits for COMMIT PREPARED and is sent at its place. So does one that the
-//! server sends at COMMIT PREPARED itself, since it was prepared before the slot was one of two phases: it comes right before that.
+//! The former are gathered, and sent at their commit as if they had come then, whole. The latter come whole when they are prepared. They are
+//! gathered too, and sent then, at the place of the preparation. Not so where a snapshot may be taken between the preparation and the
+//! commit: what such a snapshot holds is decided by the commit alone, so the transaction waits for COMMIT PREPARED and is sent at its place. So
+//! does one that changes a table whose rows are still to be read, and one that the server sends at COMMIT PREPARED itself, since it was
+//! prepared before the slot was one of two phases: it comes right before that.
 
 use waltap_error::Result;
-use waltap_ledger::GroupId;
 use waltap_pgoutput::{
     Begin, Commit, CommitPrepared, LogicalMessage, Lsn, Message, Prepared, RollbackPrepared, StreamAbort, StreamingMessage,
 };
 
 use super::announcements::Announcements;
 use super::{Ahead, Stream, Taken, imbalance, malformed, out_of_place};
-use crate::tap::spill::{Ending, Held, Spill};
+use crate::tap::spill::{Ending, Spill};
 
 /// What a session knows of transactions that wait.
 pub(crate) struct Streamed {
     pub(crate) spill: Spill,
     /// A transaction that was prepared before here may have met a snapshot on its way to its commit.
     pub(crate) snapshot_horizon: Lsn,
+    /// Whether transactions come when they are prepared.
+    two_phase: bool,
     announcements: Announcements,
     database: String,
 }
 
 impl Streamed {
-    pub(crate) fn new(spill: Spill, database: &str) -> Self {
-        Streamed { spill, snapshot_horizon: Lsn::ZERO, announcements: Announcements::default(), database: database.to_owned() }
+    pub(crate) fn new(spill: Spill, two_phase: bool, database: &str) -> Self {
+        let announcements = Announcements::default();
+        Streamed { spill, snapshot_horizon: Lsn::ZERO, two_phase, announcements, database: database.to_owned() }
     }
 }
 
@@ -49,6 +52,7 @@ impl Stream {
                 if let (Message::Relation(relation), Some(top)) = (&message, self.streamed.spill.gathering()) {
                     self.streamed.announcements.note_gathered(top, relation.id);
                 }
+                self.note_touched(&message);
                 self.streamed.spill.push(xid, lsn, |log| StreamingMessage::write_plain(data, log))?;
                 Ok(Taken::Done)
             }
@@ -68,30 +72,19 @@ impl Stream {
             }
             StreamingMessage::StreamPrepare(prepared) => {
                 self.between_transactions("a preparation")?;
-                match self.waits_for_commit(prepared.prepare_lsn) {
-                    true => {
-                        self.hold(&prepared);
-                        Ok(Taken::Done)
-                    }
-                    false => Ok(Taken::Replay(prepared.xid, ending(&prepared))),
-                }
+                Ok(self.prepared(&prepared))
             }
             StreamingMessage::BeginPrepare(begin) => {
                 self.between_transactions("a prepared transaction")?;
-                if self.waits_for_commit(begin.prepare_lsn) {
-                    self.streamed.spill.begin(begin.xid, false);
-                    return Ok(Taken::Done);
-                }
-                self.begin(lsn, Begin { final_lsn: begin.prepare_lsn, commit_time: begin.prepare_time, xid: begin.xid })
+                self.streamed.spill.begin(begin.xid, false);
+                Ok(Taken::Done)
             }
             StreamingMessage::Prepare(prepared) => match self.streamed.spill.gathering() {
-                None => self.commit(lsn, ending(&prepared).commit),
                 Some(xid) if xid == prepared.xid => {
                     self.streamed.spill.end();
-                    self.hold(&prepared);
-                    Ok(Taken::Done)
+                    Ok(self.prepared(&prepared))
                 }
-                Some(_) => Err(out_of_place("a preparation of another transaction than the open one")),
+                _ => Err(out_of_place("a preparation of another transaction than the open one")),
             },
             StreamingMessage::CommitPrepared(commit) => self.commit_prepared(commit),
             StreamingMessage::RollbackPrepared(rollback) => self.rollback_prepared(rollback),
@@ -117,11 +110,7 @@ impl Stream {
 
     /// Begins to send a transaction that was gathered: as if its `Begin` had come now.
     pub(crate) fn begin_replay(&mut self, ending: &Ending) -> Result<Taken> {
-        let group = match ending.held {
-            Some(held) => held.group,
-            None => self.ledger.open(),
-        };
-        self.begin_in(group, ending.begin.final_lsn, ending.begin)
+        self.begin(ending.begin.final_lsn, ending.begin)
     }
 
     /// Takes a message of a transaction that was gathered. As [`Stream::take`].
@@ -137,16 +126,23 @@ impl Stream {
                 self.tables.announce(&relation, &message);
             }
         }
-        let Some(held) = ending.held else { return self.commit(ending.commit.end_lsn, ending.commit) };
-        // Its group stands where it was prepared, so it may let the slot go on no further than to there.
-        let taken = self.commit_up_to(ending.commit.end_lsn, ending.commit, held.end_lsn)?;
-        self.pass(ending.commit.end_lsn)?;
+        let taken = self.commit(ending.commit.end_lsn, ending.commit)?;
+        if let Some(held) = ending.held {
+            self.ledger.release(held);
+        }
         Ok(taken)
+    }
+
+    /// Keeps a prepared transaction until its commit.
+    pub(crate) fn hold(&mut self, xid: u32, prepare_lsn: Lsn) {
+        // Once the slot is confirmed beyond the preparation, the server does not send it again.
+        let keep = self.ledger.keep(prepare_lsn);
+        self.streamed.spill.hold(xid, keep);
     }
 
     /// Keeps a message of a prepared transaction that waits for its commit.
     fn gather(&mut self, lsn: Lsn, data: &[u8], xid: u32, message: Message<'_>) -> Result<Taken> {
-        match message {
+        match &message {
             Message::Begin(_) | Message::Commit(_) => return Err(out_of_place("a transaction inside of another")),
             // Of a stream block it says where the transaction came from, which changes nothing of an event so far.
             Message::Origin(_) => return Ok(Taken::Done),
@@ -154,10 +150,11 @@ impl Stream {
             _ if self.streamed.spill.is_full() => return Ok(Taken::SpillFull),
             Message::Relation(relation) => {
                 self.streamed.announcements.note_gathered(xid, relation.id);
-                self.tables.announce(&relation, data);
+                self.tables.announce(relation, data);
             }
             _ => {}
         }
+        self.note_touched(&message);
         self.streamed.spill.push(xid, lsn, |log| log.extend_from_slice(data))?;
         Ok(Taken::Done)
     }
@@ -168,21 +165,36 @@ impl Stream {
             self.streamed.announcements.end(abort.xid);
         }
         if let Some(held) = self.streamed.spill.abort(abort.xid, abort.subxid)? {
-            self.ledger.close(held.group, held.end_lsn).map_err(imbalance)?;
+            self.ledger.release(held);
         }
         Ok(Taken::Done)
     }
 
-    /// Whether a prepared transaction is not sent before its commit.
-    fn waits_for_commit(&self, prepare_lsn: Lsn) -> bool {
-        // The log is read in order: what was prepared before what has been received, and comes now, comes at its commit.
-        prepare_lsn < self.received || prepare_lsn < self.streamed.snapshot_horizon
+    /// Notes what a message of the transaction that is being gathered is about.
+    fn note_touched(&mut self, message: &Message<'_>) {
+        let spill = &mut self.streamed.spill;
+        let Some(xid) = spill.gathering().filter(|_| self.streamed.two_phase) else { return };
+        match message {
+            Message::Insert(insert) => spill.touch(xid, insert.relation_id, None),
+            Message::Update(update) => spill.touch(xid, update.relation_id, None),
+            Message::Delete(delete) => spill.touch(xid, delete.relation_id, None),
+            Message::Truncate(truncate) => truncate.relation_ids.into_iter().for_each(|oid| spill.touch(xid, oid, None)),
+            Message::Relation(relation) => spill.touch(xid, relation.id, Some((relation.schema, relation.name))),
+            _ => {}
+        }
     }
 
-    fn hold(&mut self, prepared: &Prepared<'_>) {
-        // Open until its events are confirmed: once the slot is confirmed beyond it, the server does not send it again.
-        let group = self.ledger.open();
-        self.streamed.spill.hold(prepared.xid, Held { group, end_lsn: prepared.end_lsn });
+    /// The end of what was gathered of a prepared transaction.
+    fn prepared(&mut self, prepared: &Prepared<'_>) -> Taken {
+        let &Prepared { prepare_lsn, end_lsn, prepare_time, xid, .. } = prepared;
+        // The log is read in order: what was prepared before what has been received, and comes now, comes at its commit.
+        if prepare_lsn < self.received || prepare_lsn < self.streamed.snapshot_horizon {
+            self.hold(xid, prepare_lsn);
+            return Taken::Done;
+        }
+        let begin = Begin { final_lsn: prepare_lsn, commit_time: prepare_time, xid };
+        let commit = Commit { commit_lsn: prepare_lsn, end_lsn, commit_time: prepare_time };
+        Taken::Prepared(xid, Ending { begin, commit, held: None })
     }
 
     fn commit_prepared(&mut self, commit: CommitPrepared<'_>) -> Result<Taken> {
@@ -201,7 +213,7 @@ impl Stream {
     fn rollback_prepared(&mut self, rollback: RollbackPrepared<'_>) -> Result<Taken> {
         self.between_transactions("a rollback")?;
         match self.streamed.spill.abort(rollback.xid, rollback.xid)? {
-            Some(held) => self.ledger.close(held.group, held.end_lsn).map_err(imbalance)?,
+            Some(held) => self.ledger.release(held),
             None => tracing::warn!(
                 database = self.streamed.database,
                 transaction = rollback.gid,
@@ -216,7 +228,7 @@ impl Stream {
 
     /// Notes a place that no event stands at.
     fn pass(&mut self, end_lsn: Lsn) -> Result<()> {
-        let group: GroupId = self.ledger.open();
+        let group = self.ledger.open();
         self.ledger.close(group, end_lsn).map_err(imbalance)?;
         self.received = self.received.max(end_lsn);
         Ok(())
@@ -227,15 +239,5 @@ impl Stream {
             true => Err(out_of_place(&format!("{what} inside of a transaction"))),
             false => Ok(()),
         }
-    }
-}
-
-/// The ending of a transaction that is sent at its preparation.
-fn ending(prepared: &Prepared<'_>) -> Ending {
-    let &Prepared { prepare_lsn, end_lsn, prepare_time, xid, .. } = prepared;
-    Ending {
-        begin: Begin { final_lsn: prepare_lsn, commit_time: prepare_time, xid },
-        commit: Commit { commit_lsn: prepare_lsn, end_lsn, commit_time: prepare_time },
-        held: None,
     }
 }
