@@ -1,7 +1,10 @@
 //! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
 
 mod announcements;
+mod beside;
+mod open_transaction;
 mod streamed;
+mod taken;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,11 +13,10 @@ use std::time::SystemTime;
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
 use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
-use waltap_pgoutput::{Begin, Commit, LogicalMessage, Lsn, Message, PgTime, ReplicationMessage, StreamingMessage, Tuple};
+use waltap_pgoutput::{Begin, Commit, Lsn, Message, PgTime, ReplicationMessage, StreamingMessage, Tuple};
 
 use super::Route;
 use super::side_topics::SideTopics;
-use super::spill::Ending;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
 use crate::position::Position;
@@ -22,76 +24,9 @@ use crate::sabotage::{Sabotage, is_on};
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
 
 pub(crate) use streamed::Streamed;
+pub(crate) use taken::{Ahead, Taken};
 
-/// A transaction of which the commit has not come yet.
-#[derive(Clone, Copy, Debug)]
-struct OpenTransaction {
-    group: GroupId,
-    begin: Begin,
-    /// The number of the next change, as the server sends them.
-    ordinal: u64,
-    /// How many of its changes, from the first on, are in Kafka already: all of them as `u64::MAX`.
-    repeats: u64,
-    /// Whether anything of it was sent.
-    has_events: bool,
-}
-
-impl OpenTransaction {
-    /// Whether the next change is in Kafka already.
-    fn is_repeat(&self) -> bool {
-        self.ordinal < self.repeats
-    }
-
-    /// Whether the whole of it is.
-    fn is_known(&self) -> bool {
-        self.repeats == u64::MAX
-    }
-
-    /// The stamp of its next change.
-    fn stamp(&self, lsn: Lsn, now: PgTime) -> Stamp {
-        Stamp {
-            txid: Some(self.begin.xid),
-            lsn,
-            commit_lsn: self.begin.final_lsn,
-            ordinal: Some(self.ordinal),
-            happened_at: self.begin.commit_time,
-            written_at: now,
-        }
-    }
-}
-
-/// What a frame needs before it can be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// Taken. Records may be staged.
-    Done,
-    /// A table's first change: resolve it, then offer the frame again.
-    Unresolved(u32),
-    /// A change of a table that has no snapshot yet: read it, then offer the frame again.
-    NeedsSnapshot(u32),
-    /// A table whose rows were not all read is emptied by the transaction that commits there, so there is nothing to be read any more: let
-    /// progress say so, then offer the frame again.
-    Emptied { oid: u32, commit: Lsn },
-    /// The first logical message: name its topic, then offer the frame again.
-    NoMessageTopic,
-    /// The first message of an outbox for its topic: make [`Stream::wanted_topic`], then offer the frame again.
-    NoOutboxTopic,
-    /// There is no more memory for what waits for its commit: write some of it to the disk, then offer the frame again.
-    SpillFull,
-    /// Taken, and with it the end of a transaction that has waited, by its id: send it before the next frame is taken.
-    Replay(u32, Ending),
-    /// Taken, and with it all of a transaction that is prepared, by its id: send it before the next frame is taken, or [`Stream::hold`] it.
-    Prepared(u32, Ending),
-}
-
-/// Where the next frame leads, without taking it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ahead {
-    /// A transaction begins that commits there, or nothing more came before there.
-    Reaches(Lsn),
-    /// Something within a transaction, or of no place.
-    Within,
-}
+use open_transaction::OpenTransaction;
 
 /// The stream of one session.
 pub(crate) struct Stream {
@@ -343,72 +278,6 @@ impl Stream {
         }
         self.received = self.received.max(commit.end_lsn);
         Ok(Taken::Done)
-    }
-
-    fn logical_message(&mut self, lsn: Lsn, message: LogicalMessage<'_>) -> Result<Taken> {
-        let is_repeat = match (&self.open, message.transactional) {
-            (Some(open), true) => open.is_repeat(),
-            _ => self.known.is_some_and(|known| known.has_message(message.lsn)),
-        };
-        if is_repeat {
-            return if message.transactional { self.skip() } else { Ok(Taken::Done) };
-        }
-        let Some(topic) = self.message_topic.clone() else { return Ok(Taken::NoMessageTopic) };
-        let now = self.now;
-        let (account, stamp) = match (&mut self.open, message.transactional) {
-            (Some(open), true) => {
-                let stamp = open.stamp(lsn, now);
-                open.ordinal += 1;
-                open.has_events = true;
-                (open.group, stamp)
-            }
-            (None, true) => return Err(out_of_place("a transactional message outside of a transaction")),
-            // Sent at once, whatever becomes of the transaction that wrote it: it is a group of its own.
-            (_, false) => {
-                let stamp =
-                    Stamp { txid: None, lsn, commit_lsn: message.lsn, ordinal: Some(0), happened_at: now, written_at: now };
-                (self.ledger.open(), stamp)
-            }
-        };
-        self.send_beside(&topic, account, false, |encoder, out| encoder.message(&stamp, &message, out))?;
-        if !message.transactional {
-            self.position = Some(Position::after_message(message.lsn));
-            self.ledger.close(account, message.lsn).map_err(imbalance)?;
-        }
-        Ok(Taken::Done)
-    }
-
-    /// Sends a sign of life. It stands for no place in the log: the ledger waits for it, and goes no further by it.
-    pub(crate) fn beat(&mut self) -> Result<()> {
-        let Some(topic) = self.side_topics.heartbeats.clone() else { return Ok(()) };
-        let now = PgTime::from(SystemTime::now());
-        let account = self.ledger.open();
-        self.send_beside(&topic, account, false, |encoder, out| encoder.heartbeat(now, out))?;
-        self.ledger.close(account, Lsn::ZERO).map_err(imbalance)
-    }
-
-    /// Sends what is written to a topic that is no table's: behind all that was sent before, and in the account of a group of the ledger, so
-    /// that the slot does not pass it before Kafka has confirmed it. Records may be staged then.
-    pub(crate) fn send_beside(
-        &mut self,
-        topic: &Topic,
-        account: GroupId,
-        is_repeat: bool,
-        write: impl FnOnce(&mut Encoder, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
-    ) -> Result<()> {
-        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged).silent(is_repeat);
-        let written = write(&mut self.encoder, &mut out);
-        let records = out.records;
-        self.bytes += out.bytes;
-        written.map_err(|error| match error {
-            waltap_event::Failure::Sink(error) => error,
-            waltap_event::Failure::Event(error) => {
-                Error::data(Code::MALFORMED_MESSAGE, format!("writing a record for the topic {}", topic.name)).source(error)
-            }
-        })?;
-        self.events += records;
-        // Reports are only taken between frames, so noting it after the fact is in time.
-        hand_over(&mut self.ledger, account, records)
     }
 
     /// The name of the topic that the last frame asked for.

@@ -5,7 +5,7 @@ use waltap_error::{Code, Error, Result};
 
 use super::layer::{Layer, Origin};
 use super::nearest::nearest;
-use super::setting::{ALIASES, SETTINGS, Setting, Shape, VARIABLE_PREFIX, setting};
+use super::setting::{ALIASES, Setting, Shape, VARIABLE_PREFIX, setting, settings};
 
 /// Names the configuration file; the one variable that is no key of the file.
 pub(crate) const CONFIG_VARIABLE: &str = "WALTAP_CONFIG";
@@ -48,7 +48,7 @@ fn setting_of(name: &str) -> Option<&'static Setting> {
         return setting(key);
     }
     // Properties have no variable of their own, but one each: see `PROPERTY_PREFIX`.
-    SETTINGS.iter().find(|setting| setting.shape != Shape::Properties && setting.variable() == name)
+    settings().find(|setting| setting.shape != Shape::Properties && setting.variable() == name)
 }
 
 /// Lists hold commas of their own; pairs hold them too and need another mark between them.
@@ -57,8 +57,7 @@ fn texts(setting: &Setting, value: String) -> Vec<String> {
 }
 
 fn unknown_variable(name: &str) -> Error {
-    let known: Vec<String> = SETTINGS
-        .iter()
+    let known: Vec<String> = settings()
         .filter(|setting| setting.shape != Shape::Properties)
         .map(Setting::variable)
         .chain(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()))

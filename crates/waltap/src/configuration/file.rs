@@ -10,7 +10,7 @@ use waltap_error::{Code, Error, Result};
 
 use super::layer::{Layer, Origin};
 use super::nearest::nearest;
-use super::setting::{SETTINGS, Setting, Shape, setting};
+use super::setting::{Setting, Shape, setting, settings};
 
 /// The largest file that is read: a configuration is a page or two, and anything beyond this is another file given by mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -58,7 +58,7 @@ fn not_yaml(error: &serde_saphyr::Error, path: &Path) -> Error {
 }
 
 fn unknown_key(key: &str, origin: &Origin) -> Error {
-    let guess = nearest(key, SETTINGS.iter().map(|setting| setting.key));
+    let guess = nearest(key, settings().map(|setting| setting.key));
     Error::configuration(Code::UNKNOWN_KEY, format!("{origin}: the key `{key}` is unknown")).remedy(match guess {
         Some(guess) => format!("did you mean `{guess}`?"),
         None => "`waltap capture --help` lists the flags; the keys of the file are the flags without their dashes".to_owned(),

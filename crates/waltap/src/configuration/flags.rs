@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::environment::CONFIG_VARIABLE;
 use super::layer::{Layer, Origin};
-use super::setting::{SETTINGS, Setting, Shape};
+use super::setting::{Setting, Shape, settings};
 
 /// The flags of a command: of those settings whose scope has a bit in common with `SCOPE`, and `--config`.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,7 @@ impl<const SCOPE: u8> Args for SettingFlags<SCOPE> {
                  variable `WALTAP_QUEUE_BYTES` and the key `queue-bytes` of the file. A flag goes before a variable, a variable \
                  before the file, and the file before the default."
             ));
-        SETTINGS
-            .iter()
+        settings()
             .filter(|setting| setting.scope & SCOPE != 0)
             .fold(command, |command, setting| command.arg(flag(setting)))
             .arg(config)
@@ -48,7 +47,7 @@ impl<const SCOPE: u8> Args for SettingFlags<SCOPE> {
 impl<const SCOPE: u8> FromArgMatches for SettingFlags<SCOPE> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut layer = Layer::default();
-        for setting in SETTINGS.iter().filter(|setting| setting.scope & SCOPE != 0) {
+        for setting in settings().filter(|setting| setting.scope & SCOPE != 0) {
             let Some(values) = matches.get_many::<String>(setting.key) else { continue };
             let origin = Origin::Flag(setting.flag());
             if setting.shape != Shape::Properties {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::setting::{SETTINGS, Setting};
+use super::setting::{Setting, settings};
 
 /// Where a value was written, weakest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Layer {
     /// The defaults of the table.
     pub(crate) fn defaults() -> Self {
         let mut layer = Layer::default();
-        for setting in SETTINGS {
+        for setting in settings() {
             if let Some(default) = setting.default {
                 layer.set(setting, vec![default.to_owned()], Origin::Default);
             }

@@ -7,7 +7,7 @@ use waltap_capture::{SinkOptions, SnapshotMode};
 use waltap_error::{Code, Result};
 use waltap_event::{Format, debezium, flat, native};
 
-use super::setting::SETTINGS;
+use super::setting::settings;
 use super::{Configuration, SettingFlags, load_from, scope};
 use crate::command_line::CommandLine;
 
@@ -87,7 +87,7 @@ fn flags_go_over_variables_over_the_file() {
 fn every_setting_has_a_flag_with_its_help() {
     let command = CommandLine::command();
     let capture = command.find_subcommand("capture").unwrap();
-    for setting in SETTINGS {
+    for setting in settings() {
         let argument = capture.get_arguments().find(|argument| argument.get_long() == Some(setting.key));
         assert!(argument.is_some_and(|argument| argument.get_help().is_some()), "{}", setting.key);
     }
@@ -250,7 +250,7 @@ fn the_example_of_variables_is_a_whole_capture() {
 #[test]
 fn the_full_example_names_every_setting() {
     let text = include_str!("../../../../config/capture.yaml");
-    for setting in SETTINGS {
+    for setting in settings() {
         let named = text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{}:", setting.key)));
         assert!(named, "config/capture.yaml says nothing of {}", setting.key);
     }
