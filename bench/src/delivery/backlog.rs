@@ -1,9 +1,10 @@
 //! A backlog that is drained: how fast, with how much CPU and memory.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use waltap_tests::{Failure, Result, Waltap, ensure};
 
+use super::reader::Isolation;
 use super::{Bench, DELIVERIES, reader};
 
 /// One kind of transactions.
@@ -66,17 +67,29 @@ pub(crate) async fn drain(bench: &Bench<'_>, workload: Workload, delivery: &str,
     let name = capture_name(workload, delivery, round);
     let (topic, brokers) = (format!("{name}.{}", workload.table), bench.kafka.brokers());
     let mut waltap = bench.capture(&name, workload.table, delivery)?;
-    let reading = tokio::task::spawn_blocking(move || {
-        let (mut rows, mut first, mut last) = (0_u32, None, Instant::now());
-        reader::read(&brokers, &topic, |_, at| {
+    let first = {
+        let (topic, brokers) = (topic.clone(), brokers.clone());
+        let mut first = Instant::now();
+        // Also of a transaction that is not committed before its last row was sent.
+        tokio::task::spawn_blocking(move || {
+            reader::read(&brokers, &topic, Isolation::Uncommitted, |_, at| {
+                first = at;
+                false
+            })?;
+            Ok::<Instant, Failure>(first)
+        })
+    };
+    let last = tokio::task::spawn_blocking(move || {
+        let (mut rows, mut last) = (0_u32, Instant::now());
+        reader::read(&brokers, &topic, Isolation::Committed, |_, at| {
             rows += 1;
-            first.get_or_insert(at);
             last = at;
             rows < workload.rows
         })?;
-        Ok::<Duration, Failure>(first.map_or(Duration::ZERO, |first| last - first))
+        Ok::<Instant, Failure>(last)
     });
-    let took = reading.await.map_err(|error| Failure::new(error.to_string()))??;
+    let broken = |error: tokio::task::JoinError| Failure::new(error.to_string());
+    let took = last.await.map_err(broken)?? - first.await.map_err(broken)??;
     let rows = f64::from(workload.rows);
     let drained = Drained {
         rate: rows / took.as_secs_f64(),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::MissedTickBehavior;
 use waltap_tests::{Failure, Result, Sql, ensure};
 
+use super::reader::Isolation;
 use super::{Bench, reader};
 
 /// How long is measured, after a second that is not.
@@ -34,7 +35,7 @@ pub(crate) async fn measure(bench: &Bench<'_>, rate: u32, delivery: &str, round:
     let (brokers, topic, wanted) = (bench.kafka.brokers(), format!("{name}.{name}"), rate * (SECONDS + 1));
     let reading = tokio::task::spawn_blocking(move || {
         let mut latencies = Vec::with_capacity(wanted as usize);
-        reader::read(&brokers, &topic, |value, _| {
+        reader::read(&brokers, &topic, Isolation::Committed, |value, _| {
             latencies.push(now_micros().saturating_sub(sent(value)) as f64 / 1_000.0);
             latencies.len() < wanted as usize
         })?;

@@ -33,7 +33,9 @@ fn main() -> Result {
         for workload in backlog::WORKLOADS {
             rows.extend(throughput(&bench, workload, rounds).await?);
         }
-        println!("From a backlog, from the first record that a reader sees to the last: medians, and the range of the ratios.\n");
+        println!(
+            "From a backlog, from the first record in Kafka to the last one that a reader of committed records sees: medians, and the range of the ratios.\n"
+        );
         table::print(&["workload", "at-least-once, rows/s", "exactly-once, rows/s", "ratio", "CPU µs a row", "peak MiB"], &rows);
         println!("\nFrom before the commit to the reader, in milliseconds: medians of {rounds} rounds of 10 s.\n");
         let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! A reader of committed records, as quick as one can be.
+//! A reader, as quick as one can be.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,23 @@ use waltap_tests::{Result, ensure};
 /// Nothing comes for so long: something is wrong.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// What a reader sees, by Kafka's name (`isolation.level`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Isolation {
+    Committed,
+    Uncommitted,
+}
+
 /// Reads a topic of one partition from its beginning, and gives each value and the time at which it came to `take`, until that says that it
 /// has had enough. Blocks.
-pub(crate) fn read(brokers: &str, topic: &str, mut take: impl FnMut(&[u8], Instant) -> bool) -> Result {
+pub(crate) fn read(brokers: &str, topic: &str, isolation: Isolation, mut take: impl FnMut(&[u8], Instant) -> bool) -> Result {
+    let isolation = match isolation {
+        Isolation::Committed => "read_committed",
+        Isolation::Uncommitted => "read_uncommitted",
+    };
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "bench").set("enable.auto.commit", "false");
-    config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "5").set("fetch.error.backoff.ms", "10");
+    config.set("isolation.level", isolation).set("fetch.wait.max.ms", "5").set("fetch.error.backoff.ms", "10");
     config.set("topic.metadata.refresh.interval.ms", "100").set("allow.auto.create.topics", "false");
     let consumer: BaseConsumer = config.create()?;
     let mut places = TopicPartitionList::new();
