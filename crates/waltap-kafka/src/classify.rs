@@ -157,4 +157,42 @@ mod tests {
             assert_eq!((error.kind(), error.code()), (kind, expected), "{code:?}");
         }
     }
+
+    #[test]
+    fn errors_of_transactions_have_the_kind_that_the_work_needs() {
+        use RDKafkaErrorCode as E;
+        for (code, kind, expected, remedy) in [
+            // Fenced, by its old name and by its new one, and by librdkafka's own.
+            (E::ProducerFenced, Kind::Transient, Code::PRODUCER_LOST, Some("--name")),
+            (E::InvalidProducerEpoch, Kind::Transient, Code::PRODUCER_LOST, Some("--name")),
+            (E::Fenced, Kind::Transient, Code::PRODUCER_LOST, Some("--name")),
+            // Fatal for the producer, or for the transaction: the next producer begins at the last committed place.
+            (E::Fatal, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::InvalidTransactionalState, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::UnknownProducerId, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::InvalidProducerIdMapping, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::OutOfOrderSequenceNumber, Kind::Transient, Code::PRODUCER_LOST, None),
+            // May be tried again, and was not any more, because time was up.
+            (E::OperationTimedOut, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::ConcurrentTransactions, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::CoordinatorLoadInProgress, Kind::Transient, Code::PRODUCER_LOST, None),
+            (E::NotCoordinator, Kind::Transient, Code::PRODUCER_LOST, None),
+            // Somebody must act.
+            (E::TransactionalIdAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, Some("--transactional-id")),
+            (E::TopicAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, None),
+            (E::ClusterAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, None),
+            (E::InvalidTransactionTimeout, Kind::Configuration, Code::KAFKA_PROPERTY, Some("transaction.max.timeout.ms")),
+            (E::UnsupportedVersion, Kind::Configuration, Code::DELIVERY_REFUSED, Some("at-least-once")),
+            (E::UnsupportedFeature, Kind::Configuration, Code::DELIVERY_REFUSED, Some("at-least-once")),
+            (E::SaslAuthenticationFailed, Kind::Configuration, Code::KAFKA_AUTHENTICATION, Some("sasl.")),
+        ] {
+            let error = transaction_error(code, "committing");
+            assert_eq!((error.kind(), error.code()), (kind, expected), "{code:?}");
+            let remedied = match remedy {
+                Some(remedy) => error.remedy_text().is_some_and(|text| text.contains(remedy)),
+                None => error.remedy_text().is_none(),
+            };
+            assert!(remedied, "{code:?}: {:?}", error.remedy_text());
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod progress;
 mod recorder;
 mod tailing;
 mod topics;
+mod transaction_faults;
 mod transactions;
 
 use std::sync::atomic::{AtomicU64, Ordering};
