@@ -50,7 +50,7 @@ pub(crate) enum Ended {
 /// Runs one session.
 pub(crate) async fn run(context: &Context, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
     if context.options().snapshot == SnapshotMode::Only {
-        return until_asked(shutdown, read_once(context)).await;
+        return read_once(context, shutdown).await;
     }
     let opening = loop {
         match until_shutdown(shutdown, opening::open(context)).await? {
@@ -89,27 +89,26 @@ async fn until_shutdown<T>(shutdown: &mut watch::Receiver<bool>, work: impl Futu
     }
 }
 
-async fn until_asked(shutdown: &mut watch::Receiver<bool>, work: impl Future<Output = Result<Ended>>) -> Result<Ended> {
-    Ok(until_shutdown(shutdown, work).await?.unwrap_or(Ended::Asked))
-}
-
-async fn read_once(context: &Context) -> Result<Ended> {
+/// Reads every table. What was sent of one when the stop came is rolled back, so that readers do not wait for it.
+async fn read_once(context: &Context, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
     context.board.set_state(TapState::Snapshot);
-    let (mut progress, mut held) = open_once(context).await?;
+    let Some((mut progress, mut held)) = until_shutdown(shutdown, open_once(context)).await? else { return Ok(Ended::Asked) };
     let reports = Reports::default();
-    let sink = Arc::new(context.open_sink(reports.clone()).await?);
+    let Some(sink) = until_shutdown(shutdown, context.open_sink(reports.clone())).await? else { return Ok(Ended::Asked) };
+    let sink = Arc::new(sink);
     let mut types = TypeCache::default();
     loop {
         let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &held.snapshot };
-        let read = reading.read(&mut progress, &mut types, held.tables).await;
-        if read.is_err() {
+        let read = until_shutdown(shutdown, reading.read(&mut progress, &mut types, held.tables)).await;
+        if !matches!(read, Ok(Some(_))) {
             abort(context, &sink).await;
         }
-        let changed = read?;
+        let Some(changed) = read? else { return Ok(Ended::Asked) };
         if changed.is_empty() {
             return Ok(Ended::SnapshotDone);
         }
-        held = export(context.clone(), changed).await?;
+        let Some(next) = until_shutdown(shutdown, export(context.clone(), changed)).await? else { return Ok(Ended::Asked) };
+        held = next;
     }
 }
 
