@@ -1,5 +1,8 @@
 //! `--delivery exactly-once`: a reader of committed records sees every change once, whatever dies meanwhile.
 
+mod parted_by_time;
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
