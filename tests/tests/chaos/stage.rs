@@ -27,6 +27,30 @@ pub(crate) struct Deeds {
     pub(crate) other: u64,
 }
 
+impl Deeds {
+    /// How many kills these are, of whatever.
+    pub(crate) fn kills(&self) -> u64 {
+        self.waltap_kills + self.broker_kills + self.server_kills
+    }
+
+    /// What was done since.
+    pub(crate) fn since(&self, earlier: &Deeds) -> Deeds {
+        Deeds {
+            waltap_kills: self.waltap_kills - earlier.waltap_kills,
+            broker_kills: self.broker_kills - earlier.broker_kills,
+            server_kills: self.server_kills - earlier.server_kills,
+            other: self.other - earlier.other,
+        }
+    }
+
+    pub(crate) fn add(&mut self, more: &Deeds) {
+        self.waltap_kills += more.waltap_kills;
+        self.broker_kills += more.broker_kills;
+        self.server_kills += more.server_kills;
+        self.other += more.other;
+    }
+}
+
 /// See the module's documentation.
 pub(crate) struct Stage<'a> {
     kit: &'a Kit,
