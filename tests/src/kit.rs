@@ -81,21 +81,30 @@ impl Kit {
 
     /// Starts `waltap capture` from one to the other as superuser, with more arguments.
     pub fn capture(&self, postgres: &Postgres, kafka: &Kafka, more: &[&str]) -> Result<Waltap> {
+        self.capture_within(&[], postgres, kafka, more)
+    }
+
+    /// The same, started by another program: see [`Waltap::start_within`].
+    pub fn capture_within(&self, outer: &[&str], postgres: &Postgres, kafka: &Kafka, more: &[&str]) -> Result<Waltap> {
         let (source, brokers) = (postgres.url("postgres"), kafka.brokers());
         let arguments = [&["capture", "--source", &source, "--brokers", &brokers], more].concat();
-        self.waltap(&arguments, &[])
+        Waltap::start_within(outer, &arguments, &[], self.folder(), &self.waltap_name())
     }
 
     /// Starts a waltap that stays, with its status server on a free port.
     pub fn waltap(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Waltap> {
-        let name = format!("waltap-{}", self.started.fetch_add(1, Ordering::Relaxed));
+        let name = self.waltap_name();
         Waltap::start(arguments, environment, self.folder(), &name)
     }
 
     /// Runs a waltap command to its end.
     pub async fn output(&self, arguments: &[&str], environment: &[(&str, &str)], deadline: Duration) -> Result<Output> {
-        let name = format!("waltap-{}", self.started.fetch_add(1, Ordering::Relaxed));
+        let name = self.waltap_name();
         Waltap::output(arguments, environment, self.folder(), &name, deadline).await
+    }
+
+    fn waltap_name(&self) -> String {
+        format!("waltap-{}", self.started.fetch_add(1, Ordering::Relaxed))
     }
 
     fn show_logs(&self, name: &str) {

@@ -70,8 +70,25 @@ impl Waltap {
     /// Starts `waltap ARGUMENTS --http 127.0.0.1:PORT`; its logs and its standard output go to `NAME.log` and `NAME.out` of the
     /// folder.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)], folder: &Path, name: &str) -> Result<Self> {
+        Self::start_within(&[], arguments, environment, folder, name)
+    }
+
+    /// The same, started by another program with its arguments, of which waltap and its own are the last. It must become waltap in the end
+    /// and not stay as its parent.
+    pub fn start_within(
+        outer: &[&str],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        folder: &Path,
+        name: &str,
+    ) -> Result<Self> {
         let http_port = free_port()?;
         let mut launch = Self::launch(arguments, environment, folder, name)?;
+        if let Some((program, before)) = outer.split_first() {
+            let inner = std::mem::replace(&mut launch.program, program.into()).display().to_string();
+            let before = before.iter().map(|argument| (*argument).to_owned());
+            launch.arguments.splice(0..0, before.chain([inner]));
+        }
         launch = launch.arguments(&["--http", &format!("127.0.0.1:{http_port}")]);
         let process = Process::start("waltap", &launch)?;
         Ok(Waltap { launch, http_port, process, deaths: 0 })
