@@ -1,8 +1,8 @@
 //! The same log gives the same events, positions and all, whether transactions are streamed or not.
 
-use waltap_tests::{Result, ensure, run};
+use waltap_tests::{Result, Sql, ensure, run};
 
-use super::{MAJORS, SMALL_MEMORY, server};
+use super::{MAJORS, SMALL_MEMORY, server, tap, wait_open};
 use crate::watched::{Event, Watched};
 
 /// Rows enough to be streamed at once.
@@ -71,6 +71,12 @@ pub(super) fn shown(events: Vec<Event>) -> Vec<String> {
     events.into_iter().map(show).collect()
 }
 
+/// How many transactions the server says to have sent to a capture while they were open.
+async fn sent_while_open(sql: &Sql, watched: &Watched) -> Result<i64> {
+    let slot = tap(&watched.waltap).await?["slot"].as_str().unwrap_or_default().to_owned();
+    sql.number(&format!("SELECT stream_txns FROM pg_stat_replication_slots WHERE slot_name = '{slot}'")).await
+}
+
 #[test]
 fn positions_are_the_same_as_without_streaming() -> Result {
     run("streaming_equality", async |kit| {
@@ -88,12 +94,21 @@ fn positions_are_the_same_as_without_streaming() -> Result {
             first.run(&format!("BEGIN; {}", rows("t", 600_000))).await?;
             second.run(&format!("BEGIN; {} SAVEPOINT a; {}", rows("t", 700_000), rows("u", 700_000))).await?;
             first.run(&format!("{} SAVEPOINT a; {}", rows("t", 610_000), rows("u", 610_000))).await?;
+            // Both wait, on the disk; nothing of the other capture does.
+            wait_open(&streamed.waltap, 2, true).await?;
+            wait_open(&whole.waltap, 0, false).await?;
             second.run(&format!("ROLLBACK TO a; {} COMMIT", rows("t", 710_000))).await?;
             first.run(&format!("ROLLBACK TO a; {} COMMIT", rows("u", 620_000))).await?;
             for watched in [&mut streamed, &mut whole] {
                 watched.reached(&shop).await?;
                 watched.reached(&shop).await?;
             }
+            // All but the small one: seven, one of which comes to nothing, and the two above.
+            let (open, at_their_end) = (sent_while_open(&shop, &streamed).await?, sent_while_open(&shop, &whole).await?);
+            ensure!(
+                open >= 6 && at_their_end == 0,
+                "PostgreSQL {major}: {open} and {at_their_end} were sent while they were open"
+            );
             let marks = |event: &Event| event.topic != "public.kit_marker";
             let left: Vec<String> = shown(streamed.all()?.into_iter().filter(marks).collect());
             let right: Vec<String> = shown(whole.all()?.into_iter().filter(marks).collect());
