@@ -42,7 +42,7 @@ pub use kafka::{Kafka, KafkaOptions};
 pub use kit::{Kit, run, run_within};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresOptions, repository};
-pub use process::{Launch, Process};
+pub use process::{Launch, Process, open_file_bytes};
 pub use proxy::{Direction, Proxy, Side};
 pub use random::Random;
 pub use sql::Sql;

@@ -1,6 +1,7 @@
 //! Servers as child processes: they die with the process that started them, and they can be killed, paused and continued.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Failure, Result, wait_for};
+
+/// What the kernel counts the blocks of a file in, whatever those of its file system are.
+const STAT_BLOCK_BYTES: u64 = 512;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -234,6 +238,19 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end(None);
     }
+}
+
+/// How much of the disk the files take that a process has open below a folder, those without a name among them.
+pub fn open_file_bytes(process: u32, folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(format!("/proc/{process}/fd"))?.flatten() {
+        // It may have been closed since it was listed.
+        let (Ok(path), Ok(file)) = (fs::read_link(entry.path()), fs::metadata(entry.path())) else { continue };
+        if path.starts_with(folder) {
+            bytes += file.blocks() * STAT_BLOCK_BYTES;
+        }
+    }
+    Ok(bytes)
 }
 
 /// Children, their children, and so on.

@@ -6,10 +6,11 @@ mod ten_million;
 mod two_phase;
 mod undone;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use waltap_tests::{Kit, Postgres, PostgresOptions, Result, Waltap, ensure, run, wait_until};
+use waltap_tests::{Kit, Postgres, PostgresOptions, Result, Waltap, ensure, open_file_bytes, run, wait_until};
 
 use crate::watched::Watched;
 
@@ -46,6 +47,26 @@ async fn wait_open(waltap: &Waltap, transactions: u64, on_disk: bool) -> Result 
         Ok(tap["open_transactions"].as_u64() == Some(transactions) && (disk > 0) == on_disk)
     })
     .await
+}
+
+/// A folder for the files of open transactions, which have no names there.
+struct SpillFolder(PathBuf);
+
+impl SpillFolder {
+    fn new(kit: &Kit) -> Result<Self> {
+        let path = kit.folder().join("spill");
+        std::fs::create_dir_all(&path)?;
+        Ok(SpillFolder(path))
+    }
+
+    fn shown(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// What waltap's files take of the disk, as the kernel says.
+    fn bytes(&self, waltap: &mut Waltap) -> Result<u64> {
+        open_file_bytes(waltap.process().id(), &self.0)
+    }
 }
 
 #[test]
@@ -92,13 +113,17 @@ fn memory_is_bounded_and_the_disk_is_given_back() -> Result {
         let kafka = kit.kafka().await?;
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
-        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--streaming", "on"])?;
+        let spill = SpillFolder::new(kit)?;
+        let flags = ["--database", "shop", "--streaming", "on", "--spill-directory", &spill.shown()];
+        let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
         waltap.wait_streaming().await?;
         shop.run("BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 300000) g").await?;
         wait_open(&waltap, 1, true).await?;
+        ensure!(spill.bytes(&mut waltap)? > 0, "the files of open transactions take nothing of the disk");
         shop.run("COMMIT").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         wait_open(&waltap, 0, false).await?;
+        ensure!(spill.bytes(&mut waltap)? == 0, "the disk is not given back");
         let peak = waltap.process().peak_resident_bytes()?;
         println!("memory at most: {} MiB", peak >> 20);
         ensure!(peak < 150 << 20, "{} MiB", peak >> 20);

@@ -4,16 +4,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use waltap_tests::{PostgresOptions, Result, ensure, run_within, wait_until};
+use waltap_tests::{PostgresOptions, Result, Waltap, ensure, open_file_bytes, run_within, wait_until};
 
-use super::{tap, wait_open};
+use super::{SpillFolder, tap, wait_open};
 
 const ROWS: u64 = 10_000_000;
 
 /// What waltap may use of memory, however large a transaction is.
 const MEMORY_MAX: u64 = 150 << 20;
 
+/// What it may use of the disk: its changes are some 80 bytes each as the server sends them, and what is kept beside them is little.
+const DISK_MAX: u64 = 3 << 29;
+
+/// How often the disk is looked at. It takes seconds to fill what is to be noticed.
+const LOOK: Duration = Duration::from_millis(50);
+
 const DEADLINE: Duration = Duration::from_secs(3_000);
+
+/// Looks at what waltap's files take of the disk, for as long as it runs, and keeps the most of it.
+fn watch_disk(spill: &SpillFolder, waltap: &mut Waltap) -> Arc<AtomicU64> {
+    let peak = Arc::new(AtomicU64::new(0));
+    let (kept, folder, process) = (peak.clone(), spill.0.clone(), waltap.process().id());
+    tokio::spawn(async move {
+        while let Ok(bytes) = open_file_bytes(process, &folder) {
+            kept.fetch_max(bytes, Ordering::Relaxed);
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    peak
+}
+
+/// Fails unless something of the disk was used, not too much of it, and nothing any more. The next one begins at nothing.
+fn ensure_given_back(spill: &SpillFolder, waltap: &mut Waltap, peak: &AtomicU64) -> Result {
+    let (peak, now) = (peak.swap(0, Ordering::Relaxed), spill.bytes(waltap)?);
+    println!("the disk at most: {} MiB", peak >> 20);
+    ensure!(peak > 0 && peak < DISK_MAX, "{} MiB of the disk", peak >> 20);
+    ensure!(now == 0, "{} MiB of the disk are not given back", now >> 20);
+    Ok(())
+}
 
 #[test]
 #[ignore = "make test-large"]
@@ -24,9 +52,11 @@ fn a_transaction_of_ten_million_rows() -> Result {
         let kafka = kit.kafka().await?;
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE small (id int PRIMARY KEY)").await?;
-        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--streaming", "on"])?;
+        let spill = SpillFolder::new(kit)?;
+        let flags = ["--database", "shop", "--streaming", "on", "--spill-directory", &spill.shown()];
+        let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
         waltap.wait_streaming().await?;
-        let disk_peak = Arc::new(AtomicU64::new(0));
+        let disk_peak = watch_disk(&spill, &mut waltap);
         let rows =
             |from: u64| format!("INSERT INTO t SELECT g, repeat('x', 40) FROM generate_series({from}, {}) g", from + ROWS - 1);
 
@@ -38,12 +68,11 @@ fn a_transaction_of_ten_million_rows() -> Result {
         aborted.run("ROLLBACK").await?;
         println!("{ROWS} rows written and rolled back in {:?}", start.elapsed());
         wait_until("the rollback has arrived", DEADLINE, async || {
-            let tap = tap(&waltap).await?;
-            disk_peak.fetch_max(tap["spill_disk_bytes"].as_u64().unwrap_or_default(), Ordering::Relaxed);
-            Ok(tap["open_transactions"].as_u64() == Some(0))
+            Ok(tap(&waltap).await?["open_transactions"].as_u64() == Some(0))
         })
         .await?;
-        println!("the disk at most: {} MiB, given back after {:?}", disk_peak.swap(0, Ordering::Relaxed) >> 20, start.elapsed());
+        println!("all of it is forgotten after {:?}", start.elapsed());
+        ensure_given_back(&spill, &mut waltap, &disk_peak)?;
 
         let start = Instant::now();
         let kept = postgres.sql("shop").await?;
@@ -69,14 +98,14 @@ fn a_transaction_of_ten_million_rows() -> Result {
         kept.run("COMMIT").await?;
         wait_until("all of it is confirmed", DEADLINE, async || {
             let tap = tap(&waltap).await?;
-            disk_peak.fetch_max(tap["spill_disk_bytes"].as_u64().unwrap_or_default(), Ordering::Relaxed);
             Ok(tap["events"].as_u64() >= Some(ROWS + 1) && tap["in_flight_bytes"].as_u64() == Some(0))
         })
         .await?;
         println!("sent and confirmed {:?} after its commit", commit.elapsed());
         wait_open(&waltap, 0, false).await?;
         let peak = waltap.process().peak_resident_bytes()?;
-        println!("memory at most: {} MiB; the disk at most: {} MiB", peak >> 20, disk_peak.load(Ordering::Relaxed) >> 20);
+        println!("memory at most: {} MiB", peak >> 20);
+        ensure_given_back(&spill, &mut waltap, &disk_peak)?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
         let mut next = 0;
         kafka.topics().visit(&["shop.public.t"], &mut |record| {
