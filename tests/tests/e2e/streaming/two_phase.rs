@@ -1,5 +1,7 @@
 //! Prepared transactions: at COMMIT PREPARED, or at PREPARE TRANSACTION with `--two-phase`.
 
+use std::time::Duration;
+
 use waltap_tests::{Result, ensure, run, wait_until};
 
 use super::{DEADLINE, MAJORS, SMALL_MEMORY, server};
@@ -109,6 +111,8 @@ fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Resul
             let flags = ["--database", "shop", "--publication", "everything", "--two-phase", "--topic", &template];
             let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
             waltap.wait_streaming().await?;
+            postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+            let before = postgres.confirmed("shop").await?;
             for (name, table) in [("kept", "fresh"), ("undone", "never")] {
                 shop.run(&format!(
                     "BEGIN; CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} SELECT generate_series(1, 10); \
@@ -117,6 +121,7 @@ fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Resul
                 ))
                 .await?;
             }
+            let prepared = postgres.written().await?;
             shop.run("INSERT INTO t VALUES (1, 'meanwhile')").await?;
             let keys = async |table: &str| -> Result<Vec<String>> {
                 Ok(kafka.topics().read(&topic(table)).await?.into_iter().filter_map(|record| record.key).collect())
@@ -125,7 +130,14 @@ fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Resul
                 Ok(keys("t").await?.contains(&r#"{"id":1}"#.to_owned()))
             })
             .await?;
-            // Whatever waits is still in the slot.
+            // The slot goes on to the first preparation, and not past it.
+            let (confirmed, deadline) = (async || postgres.confirmed("shop").await, DEADLINE);
+            wait_until("the slot stands at the preparation", deadline, async || Ok(confirmed().await? > before)).await?;
+            shop.run("INSERT INTO t VALUES (3, 'more')").await?;
+            wait_until("it comes too", deadline, async || Ok(keys("t").await?.contains(&r#"{"id":3}"#.to_owned()))).await?;
+            // Longer than the slot waits to be told: nothing can be waited for that must not happen.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            ensure!(confirmed().await? <= Some(prepared), "the slot has passed what waits for its end");
             waltap.kill().await?;
             let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
             waltap.wait_streaming().await?;
@@ -145,5 +157,33 @@ fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Resul
             ensure!(of_t.contains(&r#"{"id":2}"#.to_owned()), "PostgreSQL {major}: {of_t:?}");
         }
         Ok(())
+    })
+}
+
+/// The server announces the leaf as well as the table, and no row of either is still to be read.
+#[test]
+fn a_prepared_transaction_of_a_partitioned_table_comes_when_it_is_prepared() -> Result {
+    run("streaming_prepared_partitions", async |kit| {
+        let postgres = server(kit, 18).await?;
+        let shop = postgres.create_database("shop").await?;
+        shop.run("CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id)").await?;
+        shop.run("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (1000)").await?;
+        shop.run("CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (1000) TO (1000000)").await?;
+        let mut watched = Watched::start(kit, &postgres, "shop", &[&SMALL_MEMORY[..], &["--two-phase"]].concat()).await?;
+        for (name, from, count) in [("small", 1, 10), ("large", 1_001, 5_000)] {
+            shop.run(&format!(
+                "BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series({from}, {}) g; PREPARE TRANSACTION '{name}'",
+                from + count - 1
+            ))
+            .await?;
+        }
+        watched.reached(&shop).await?;
+        let events = watched.of("public.t")?;
+        ensure!(events.len() == 5_010, "{} events when they are prepared", events.len());
+        shop.run("COMMIT PREPARED 'large'").await?;
+        shop.run("COMMIT PREPARED 'small'").await?;
+        watched.reached(&shop).await?;
+        ensure!(watched.of("public.t")?.len() == 5_010, "something came again");
+        watched.stop().await
     })
 }

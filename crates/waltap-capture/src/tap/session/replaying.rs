@@ -6,10 +6,10 @@ use waltap_pgoutput::Lsn;
 
 use super::super::Context;
 use super::super::Waiting;
-use super::super::spill::{Ending, Piece, Replay, Touched, Undone, blocking};
+use super::super::opening::unread;
+use super::super::spill::{Ending, Piece, Replay, Undone, blocking};
 use super::{BOARD_INTERVAL, Session};
 use crate::options::SnapshotMode;
-use crate::progress::TableState;
 use crate::sabotage::{Sabotage, is_on};
 use crate::source::Wire;
 
@@ -47,24 +47,38 @@ impl Session<'_> {
     /// Begins to send a transaction that is prepared, unless it changes a table whose rows are still to be read: what they are is decided by the
     /// transaction's end. Then it waits for that.
     pub(super) async fn take_prepared(&mut self, xid: u32, ending: Ending) -> Result<()> {
-        if self.stream.streamed.spill.touched(xid).any(|touched| self.is_unread(touched)) {
+        if self.touches_unread(xid).await? {
             self.stream.hold(xid, ending.begin.final_lsn);
             return Ok(());
         }
         self.begin_replay(xid, ending).await
     }
 
-    /// Whether rows of a table are still to be read, if it is captured.
-    fn is_unread(&self, touched: &Touched) -> bool {
-        let options = self.context.options();
-        match self.progress.table(touched.oid) {
-            Some(record) => record.state != TableState::Done,
-            None if options.snapshot != SnapshotMode::Initial => false,
-            None => match &touched.name {
-                Some((schema, table)) => options.tables.matches(schema, table),
-                None => !self.stream.tables.is_left_out(touched.oid),
-            },
+    /// Whether a transaction that was gathered changes a captured table of which rows are still to be read.
+    async fn touches_unread(&mut self, xid: u32) -> Result<bool> {
+        let context = self.context;
+        let Some(touched) = self.stream.streamed.spill.touched(xid).cloned() else { return Ok(false) };
+        if context.options().snapshot != SnapshotMode::Initial {
+            return Ok(false);
         }
+        let (mut tables, mut unknown) = (Vec::new(), Vec::new());
+        for oid in touched.tables().filter(|oid| !self.stream.tables.is_left_out(*oid)) {
+            match self.catalog.iter().find(|table| table.oid == oid) {
+                Some(table) => tables.push(table.clone()),
+                None => unknown.push(oid),
+            }
+        }
+        if !unknown.is_empty() {
+            // Made since the last look, or not captured. The transaction holds its tables, so they are as they were.
+            let asked = unknown.clone();
+            let found = self.meanwhile(async move { context.sql().await?.tables_by_oid(&asked).await }).await??;
+            unknown.retain(|oid| found.iter().all(|table| table.oid != *oid));
+            tables.extend(found.into_iter().filter(|table| context.wants(table)));
+        }
+        // One that the transaction has made itself is not seen yet.
+        let is_new =
+            |oid: &u32| touched.name(*oid).is_some_and(|(schema, table)| context.options().tables.matches(schema, table));
+        Ok(!unread(context, &self.progress, &tables).is_empty() || unknown.iter().any(is_new))
     }
 
     /// Takes a piece, or the end.

@@ -1,6 +1,6 @@
 //! The log of one transaction: its messages in the order in which they came, the older ones in a file, the newer ones in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -10,7 +10,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_ledger::Keep;
 use waltap_pgoutput::Lsn;
 
-use super::directory;
+use super::{Touched, directory};
 
 /// Before each message: the length of what follows, ...
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -18,14 +18,6 @@ pub(super) const LENGTH_BYTES: usize = 4;
 pub(super) const XID_BYTES: usize = 4;
 /// ... and its place in the log of the server.
 pub(super) const HEADER_BYTES: usize = LENGTH_BYTES + XID_BYTES + 8;
-
-/// A table that a transaction is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Touched {
-    pub(crate) oid: u32,
-    /// Its schema and its name, if it was announced within the transaction.
-    pub(crate) name: Option<(String, String)>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -37,7 +29,8 @@ pub(super) struct Log {
     subtransactions: Vec<(u32, u64)>,
     /// ... and by id.
     places: HashMap<u32, u64>,
-    touched: BTreeMap<u32, Touched>,
+    /// With `--two-phase` alone.
+    pub(super) touched: Touched,
     pub(super) held: Option<Keep>,
 }
 
@@ -82,18 +75,6 @@ impl Log {
         let place = self.end();
         self.subtransactions.push((subxid, place));
         self.places.insert(subxid, place);
-    }
-
-    /// Notes a table that it is about.
-    pub(super) fn touch(&mut self, oid: u32, name: Option<(&str, &str)>) {
-        let touched = self.touched.entry(oid).or_insert(Touched { oid, name: None });
-        if let Some((schema, table)) = name {
-            touched.name = Some((schema.to_owned(), table.to_owned()));
-        }
-    }
-
-    pub(super) fn touched(&self) -> impl Iterator<Item = &Touched> {
-        self.touched.values()
     }
 
     /// The subtransactions that wrote something and are not known to be undone.

@@ -11,6 +11,7 @@ mod log;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,8 +22,8 @@ use waltap_ledger::Keep;
 use waltap_pgoutput::Lsn;
 
 pub(crate) use directory::check_directory;
-pub(crate) use log::Touched;
 pub(crate) use replay::{Ending, Piece, Replay, Undone};
+pub(crate) use touched::Touched;
 
 use log::Log;
 use log::Write;
@@ -123,16 +124,14 @@ impl Spill {
         self.logs.entry(xid).or_default().held = Some(keep);
     }
 
-    /// Notes a table that a transaction is about.
-    pub(crate) fn touch(&mut self, xid: u32, relation: u32, name: Option<(&str, &str)>) {
-        if let Some(log) = self.logs.get_mut(&xid) {
-            log.touch(relation, name);
-        }
+    /// What a transaction is about; `None` when nothing of it was gathered.
+    pub(crate) fn touched(&self, xid: u32) -> Option<&Touched> {
+        self.logs.get(&xid).map(|log| &log.touched)
     }
 
-    /// The tables that a transaction is about, as far as they were noted.
-    pub(crate) fn touched(&self, xid: u32) -> impl Iterator<Item = &Touched> {
-        self.logs.get(&xid).into_iter().flat_map(Log::touched)
+    /// As [`Spill::touched`], to be added to.
+    pub(crate) fn touched_mut(&mut self, xid: u32) -> Option<&mut Touched> {
+        self.logs.get_mut(&xid).map(|log| &mut log.touched)
     }
 
     /// Whether a transaction waits for COMMIT PREPARED here.

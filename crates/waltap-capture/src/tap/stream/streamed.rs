@@ -135,6 +135,13 @@ impl Stream {
 
     /// Keeps a prepared transaction until its commit.
     pub(crate) fn hold(&mut self, xid: u32, prepare_lsn: Lsn) {
+        tracing::info!(
+            database = self.streamed.database,
+            txid = xid,
+            prepared_at = %prepare_lsn,
+            "a prepared transaction waits for its end before it is sent, since rows of tables were to be read after its beginning; the slot keeps \
+             the log from there on: SELECT gid FROM pg_prepared_xacts"
+        );
         // Once the slot is confirmed beyond the preparation, the server does not send it again.
         let keep = self.ledger.keep(prepare_lsn);
         self.streamed.spill.hold(xid, keep);
@@ -150,6 +157,8 @@ impl Stream {
             _ if self.streamed.spill.is_full() => return Ok(Taken::SpillFull),
             Message::Relation(relation) => {
                 self.streamed.announcements.note_gathered(xid, relation.id);
+                // The server takes it for told to the stream.
+                self.streamed.announcements.note_plain(relation.id, data);
                 self.tables.announce(relation, data);
             }
             _ => {}
@@ -173,14 +182,10 @@ impl Stream {
     /// Notes what a message of the transaction that is being gathered is about.
     fn note_touched(&mut self, message: &Message<'_>) {
         let spill = &mut self.streamed.spill;
-        let Some(xid) = spill.gathering().filter(|_| self.streamed.two_phase) else { return };
-        match message {
-            Message::Insert(insert) => spill.touch(xid, insert.relation_id, None),
-            Message::Update(update) => spill.touch(xid, update.relation_id, None),
-            Message::Delete(delete) => spill.touch(xid, delete.relation_id, None),
-            Message::Truncate(truncate) => truncate.relation_ids.into_iter().for_each(|oid| spill.touch(xid, oid, None)),
-            Message::Relation(relation) => spill.touch(xid, relation.id, Some((relation.schema, relation.name))),
-            _ => {}
+        if let Some(xid) = spill.gathering().filter(|_| self.streamed.two_phase)
+            && let Some(touched) = spill.touched_mut(xid)
+        {
+            touched.note(message);
         }
     }
 
@@ -206,12 +211,14 @@ impl Stream {
         }
         // What was gathered of one that was skipped when it was prepared, since an earlier session had confirmed it.
         self.streamed.spill.abort(xid, xid)?;
+        self.streamed.announcements.end(xid);
         self.pass(end_lsn)?;
         Ok(Taken::Done)
     }
 
     fn rollback_prepared(&mut self, rollback: RollbackPrepared<'_>) -> Result<Taken> {
         self.between_transactions("a rollback")?;
+        self.streamed.announcements.end(rollback.xid);
         match self.streamed.spill.abort(rollback.xid, rollback.xid)? {
             Some(held) => self.ledger.release(held),
             None => tracing::warn!(
@@ -219,7 +226,7 @@ impl Stream {
                 transaction = rollback.gid,
                 txid = rollback.xid,
                 prepared_up_to = %rollback.prepare_end_lsn,
-                "a prepared transaction is rolled back, and the events of what it did to captured tables were sent when it was prepared"
+                "a prepared transaction is rolled back: what it did to captured tables was sent when it was prepared, unless that was before --two-phase"
             ),
         }
         self.pass(rollback.end_lsn)?;
