@@ -130,6 +130,11 @@ impl Facts {
         self.waiting_for.as_ref().or(self.waiting_for_transactions.as_ref())
     }
 
+    /// The last error, in words.
+    pub(crate) fn error_text(&self) -> Option<String> {
+        self.error.as_ref().map(|(error, _)| error.clone())
+    }
+
     fn lag_seconds(&self) -> f64 {
         let Some(commit_micros) = self.oldest_unconfirmed_micros else { return 0.0 };
         let now_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);

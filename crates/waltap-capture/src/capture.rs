@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use waltap_error::{Error, Result};
 
+use crate::alarm::{AlarmStatus, Alarms};
 use crate::board::Board;
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -26,6 +27,7 @@ impl Capture {
             source: options.source.to_string(),
             start_error: Mutex::default(),
             boards: Mutex::default(),
+            alarms: Alarms::default(),
             metrics: Metrics::new(),
         }));
         Capture { options, handle }
@@ -56,6 +58,7 @@ struct Watched {
     /// Why the capture has not started yet, and what to do about it.
     start_error: Mutex<Option<(String, Option<String>)>>,
     boards: Mutex<Vec<Arc<Board>>>,
+    alarms: Alarms,
     metrics: Metrics,
 }
 
@@ -72,6 +75,10 @@ impl Handle {
 
     pub(crate) fn boards(&self) -> Vec<Arc<Board>> {
         self.0.boards.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.0.alarms
     }
 
     pub(crate) fn metrics_handle(&self) -> &Metrics {
@@ -93,22 +100,25 @@ impl Handle {
             ready: self.is_ready(),
             error,
             remedy,
+            alarms: self.0.alarms.all(),
             taps,
         }
     }
 
     /// All metrics, as OpenMetrics text.
     pub fn metrics(&self) -> String {
-        self.0.metrics.text(&self.boards())
+        self.0.metrics.text(&self.boards(), &self.0.alarms.all())
     }
 
-    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table, and Kafka answers.
+    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table, and Kafka answers; and no
+    /// alarm says otherwise.
     pub fn is_ready(&self) -> bool {
         let boards = self.boards();
         let works = |board: &Arc<Board>| {
             let facts = board.facts();
             matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) && facts.waits().is_none()
         };
-        !boards.is_empty() && boards.iter().all(works)
+        let is_grave = |status: &AlarmStatus| status.alarm.is_grave();
+        !boards.is_empty() && boards.iter().all(works) && !self.0.alarms.all().iter().any(is_grave)
     }
 }

@@ -3,10 +3,12 @@
 //! [`Capture::new`] takes validated [`Options`]; [`Capture::run`] works until it is told to stop or cannot go on; [`Handle`]s, cheap to
 //! clone, show meanwhile what goes on.
 
+mod alarm;
 mod belongings;
 mod board;
 mod capture;
 mod event_error;
+mod guard;
 mod kafka;
 mod metrics;
 #[cfg(test)]
@@ -26,10 +28,14 @@ mod status;
 mod supervisor;
 mod tap;
 
+pub use alarm::{Alarm, AlarmStatus};
 pub use belongings::{Belongings, Removed, belongings, remove};
 pub use capture::{Capture, Handle};
 pub use naming::TopicTemplate;
-pub use options::{Delivery, KafkaSinkOptions, Options, SinkOptions, SnapshotMode, StreamingOptions, TransactionBounds};
+pub use options::{
+    Delivery, GuardOptions, KafkaSinkOptions, OnMaxRetainedWal, Options, SinkOptions, SnapshotMode, StreamingOptions,
+    TransactionBounds,
+};
 pub use preflight::{check_progress, check_sink, check_source};
 pub use sabotage::SABOTAGE_VARIABLE;
 pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TablePattern, TableSelection};

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use waltap_postgres::slot::WalStatus;
 
+use crate::alarm::{Alarm, AlarmStatus};
 use crate::board::Board;
 use crate::status::TapState;
 
@@ -47,6 +48,12 @@ struct ErrorLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AlarmLabels {
+    database: String,
+    alarm: &'static str,
+}
+
 type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Every metric of a capture.
@@ -66,6 +73,7 @@ struct Inner {
     lag_seconds: Family<TapLabels, FloatGauge>,
     retained_wal: Family<TapLabels, Gauge>,
     wal_status: Family<WalStatusLabels, Gauge>,
+    alarm: Family<AlarmLabels, Gauge>,
     in_flight_bytes: Family<TapLabels, Gauge>,
     open_transactions: Family<TapLabels, Gauge>,
     spill_memory_bytes: Family<TapLabels, Gauge>,
@@ -118,6 +126,7 @@ impl Metrics {
             lag_seconds: family!("lag", "Age of the oldest committed transaction that is not confirmed", Unit::Seconds),
             retained_wal: family!("slot_retained_wal", "Log that the server keeps for the slot", Unit::Bytes),
             wal_status: family!("slot_wal_status", "1 for the server's wal_status of the slot, 0 for the others"),
+            alarm: family!("alarm", "1 for an alarm that is on, 0 for the others"),
             in_flight_bytes: family!("in_flight", "Handed to Kafka and not confirmed", Unit::Bytes),
             open_transactions: family!("open_transactions", "Transactions of which changes came and the commit has not"),
             spill_memory_bytes: family!("spill_memory", "Changes of open transactions, held in memory", Unit::Bytes),
@@ -139,15 +148,28 @@ impl Metrics {
     }
 
     /// The text of all metrics, with the gauges as the boards show them now.
-    pub(crate) fn text(&self, boards: &[Arc<Board>]) -> String {
+    pub(crate) fn text(&self, boards: &[Arc<Board>], alarms: &[AlarmStatus]) -> String {
         for board in boards {
             self.show(board);
         }
+        self.show_alarms(boards, alarms);
         let mut text = String::new();
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &registry);
         text
+    }
+
+    fn show_alarms(&self, boards: &[Arc<Board>], alarms: &[AlarmStatus]) {
+        // An alarm may be on before its tap is there.
+        let databases = boards.iter().map(|board| board.database()).chain(alarms.iter().map(|status| status.database.as_str()));
+        for database in databases {
+            for alarm in Alarm::ALL {
+                let is_on = alarms.iter().any(|status| status.database == database && status.alarm == alarm);
+                let labels = AlarmLabels { database: database.to_owned(), alarm: alarm.as_str() };
+                self.0.alarm.get_or_create(&labels).set(i64::from(is_on));
+            }
+        }
     }
 
     fn show(&self, board: &Board) {
@@ -204,7 +226,8 @@ mod tests {
         board.facts().retained_wal_bytes = Some(42);
         board.facts().wal_status = Some("extended".to_owned());
         board.facts().reconnects = 2;
-        let text = metrics.text(&[board]);
+        let alarm = AlarmStatus { database: "shop".to_owned(), alarm: Alarm::RetainedWal, text: String::new() };
+        let text = metrics.text(&[board], &[alarm]);
         for line in [
             r#"waltap_events_total{database="shop",schema="public",table="orders",op="c"} 3"#,
             r#"waltap_events_bytes_total{database="shop",schema="public",table="orders",op="c"} 120"#,
@@ -213,6 +236,8 @@ mod tests {
             r#"waltap_slot_retained_wal_bytes{database="shop"} 42"#,
             r#"waltap_slot_wal_status{database="shop",status="extended"} 1"#,
             r#"waltap_slot_wal_status{database="shop",status="lost"} 0"#,
+            r#"waltap_alarm{database="shop",alarm="retained_wal"} 1"#,
+            r#"waltap_alarm{database="shop",alarm="stalled"} 0"#,
             r#"waltap_reconnects_total{database="shop"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");

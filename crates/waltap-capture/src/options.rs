@@ -47,6 +47,8 @@ pub struct Options {
     pub messages: bool,
     /// How transactions come that are large, or prepared.
     pub streaming: StreamingOptions,
+    /// What is watched beside the stream.
+    pub guard: GuardOptions,
     /// How often the catalog is asked for new databases and tables.
     pub discovery_interval: Duration,
 }
@@ -99,6 +101,27 @@ impl Options {
     pub(crate) fn streams_open_transactions(&self) -> bool {
         self.streaming.open_transactions && !self.messages
     }
+}
+
+/// What is watched beside the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GuardOptions {
+    /// How many bytes of log a slot may keep; `None`: as many as the server lets it.
+    pub max_retained_wal: Option<u64>,
+    /// What becomes of a slot that keeps more.
+    pub on_max_retained_wal: OnMaxRetainedWal,
+    /// How long a tap that is behind may stand still before that is an alarm; `None`: for ever.
+    pub stall_timeout: Option<Duration>,
+}
+
+/// What becomes of a slot that keeps more log than it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMaxRetainedWal {
+    /// It is said, and the slot stays.
+    #[default]
+    Warn,
+    /// It is dropped, so that the source's disk is given back; what it had not sent is lost.
+    DropSlot,
 }
 
 /// Where events go.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::AlarmStatus;
+
 /// A whole capture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaptureStatus {
@@ -19,6 +21,9 @@ pub struct CaptureStatus {
     /// What to do about it.
     #[serde(default)]
     pub remedy: Option<String>,
+    /// What somebody should look at, by database.
+    #[serde(default)]
+    pub alarms: Vec<AlarmStatus>,
     /// The taps, by database.
     pub taps: Vec<TapStatus>,
 }

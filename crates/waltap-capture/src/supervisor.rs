@@ -14,6 +14,7 @@ use waltap_postgres::slot::slot_name;
 
 use crate::board::Board;
 use crate::capture::Handle;
+use crate::guard::{self, GivenUp};
 use crate::kafka::{Cluster, ProgressTopic};
 use crate::naming::TopicClaims;
 use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
@@ -45,7 +46,11 @@ const SPILL_BYTES_MIN: usize = 64 << 10;
 
 pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::Receiver<bool>) -> Result<()> {
     sabotage::start()?;
-    let start = start_patiently(&options, &handle);
+    let given_up = GivenUp::default();
+    // Ends with this future, however it ends.
+    let mut guard = JoinSet::new();
+    guard.spawn(guard::run(options.clone(), handle.clone(), given_up.clone()));
+    let start = start_patiently(&options, &handle, &given_up);
     let started = tokio::select! {
         started = start => started?,
         () = stop_asked(&mut shutdown) => return Ok(()),
@@ -69,11 +74,11 @@ pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::R
 }
 
 /// Starts when both sides answer; waits, and says so, while one does not.
-async fn start_patiently(options: &Options, handle: &Handle) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
+async fn start_patiently(options: &Options, handle: &Handle, given_up: &GivenUp) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let mut delay = RETRY_MIN;
     let mut told = Told::default();
     loop {
-        match start(options, handle, &mut told).await {
+        match start(options, handle, given_up, &mut told).await {
             Err(error) if error.kind() == Kind::Transient => {
                 handle.set_start_error(Some(&error));
                 tracing::warn!(
@@ -94,7 +99,12 @@ async fn start_patiently(options: &Options, handle: &Handle) -> Result<(Arc<Shar
     }
 }
 
-async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
+async fn start(
+    options: &Options,
+    handle: &Handle,
+    given_up: &GivenUp,
+    told: &mut Told,
+) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let sql = options.source.sql(options.source.maintenance_database()).await?;
     let wanted = preflight::before_start(options, &sql, told).await?;
     let destination = match &options.sink {
@@ -108,7 +118,8 @@ async fn start(options: &Options, handle: &Handle, told: &mut Told) -> Result<(A
     let spill_memory = options.streaming.spill_memory / wanted.len().max(1);
     options.streaming.spill_memory = spill_memory.max(SPILL_BYTES_MIN);
     let server = Server::Postgres(Box::new(options.source.clone()));
-    let shared = Shared { server, options, metrics: handle.metrics_handle().clone(), claims, destination };
+    let (metrics, given_up) = (handle.metrics_handle().clone(), given_up.clone());
+    let shared = Shared { server, options, metrics, claims, destination, given_up };
     Ok((Arc::new(shared), sql, wanted))
 }
 

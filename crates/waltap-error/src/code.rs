@@ -81,6 +81,7 @@ codes! {
     52 OUTPUT "Standard output cannot be written";
     53 SHUTDOWN_TIMEOUT "Stopping took too long";
     54 INTERNAL "waltap broke one of its own rules";
+    55 RETAINED_WAL "The slot kept too much log and was given up";
 }
 
 impl fmt::Display for Code {

@@ -65,6 +65,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0052"
     "WT0053"
     "WT0054"
+    "WT0055"
 };
 
 #[cfg(test)]

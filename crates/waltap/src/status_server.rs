@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use waltap_capture::{CaptureStatus, TapState};
+use waltap_capture::{AlarmStatus, CaptureStatus, TapState};
 use waltap_error::{Code, Error, Result};
 
 use crate::configuration::Http;
@@ -87,12 +87,21 @@ fn router<S: Shown>(shown: S) -> Router {
 
 async fn readyz<S: Shown>(State(shown): State<S>) -> Response {
     if shown.is_ready() {
-        return "ready\n".into_response();
+        return format!("ready\n{}", alarms(&shown.status())).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons(&shown.status())).into_response()
 }
 
-/// Why a capture is not ready, a line a tap.
+/// The alarms that are on, a line each.
+fn alarms(status: &CaptureStatus) -> String {
+    status
+        .alarms
+        .iter()
+        .map(|AlarmStatus { database, alarm, text }| format!("{database}: {}: {text}\n", alarm.as_str()))
+        .collect()
+}
+
+/// Why a capture is not ready, a line a tap and an alarm.
 fn reasons(status: &CaptureStatus) -> String {
     let mut reasons: String = status
         .taps
@@ -107,6 +116,7 @@ fn reasons(status: &CaptureStatus) -> String {
     if let Some(error) = &status.error {
         reasons.push_str(&format!("cannot start yet: {error}\n"));
     }
+    reasons.push_str(&alarms(status));
     if reasons.is_empty() {
         reasons.push_str("starting\n");
     }

@@ -9,6 +9,7 @@ mod composite_keys;
 mod encodings;
 mod exactly_once;
 mod faults;
+mod guards;
 mod idle_database;
 mod joining;
 mod kafka_paused;

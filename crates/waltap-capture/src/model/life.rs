@@ -16,9 +16,10 @@ use super::postgres::Server;
 use super::world::World;
 use super::{CAPTURE, DATABASE, checker};
 use crate::board::Board;
+use crate::guard::GivenUp;
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, TopicTemplate};
-use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode, StreamingOptions};
+use crate::options::{GuardOptions, KafkaSinkOptions, Options, SinkOptions, SnapshotMode, StreamingOptions};
 use crate::selection::{ColumnSelection, DatabaseSelection, TableSelection};
 use crate::tap::{self, Context, Destination, Ended, KafkaDestination, Shared};
 
@@ -141,6 +142,7 @@ fn context(world: &World) -> Context {
         format: Format::Native(waltap_event::native::Options { tombstones: profile.tombstones }),
         headers: HeaderSet::None,
         messages: profile.messages,
+        guard: GuardOptions::default(),
         discovery_interval: Duration::from_millis(profile.discovery_millis),
         streaming: StreamingOptions {
             open_transactions: profile.streams_after.is_some(),
@@ -160,6 +162,7 @@ fn context(world: &World) -> Context {
         metrics: Metrics::new(),
         claims: TopicClaims::default(),
         destination: Destination::Kafka(destination),
+        given_up: GivenUp::default(),
     };
     let slot = slot_name(CAPTURE, DATABASE);
     let board = Arc::new(Board::new(DATABASE, &slot));

@@ -10,6 +10,7 @@ use waltap_postgres::catalog::Table;
 
 use super::Covered;
 use crate::board::Board;
+use crate::guard::GivenUp;
 use crate::kafka::{Cluster, ProgressTopic};
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, outbox_topic_name};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) claims: TopicClaims,
     pub(crate) destination: Destination,
+    /// Slots that the guard has given up.
+    pub(crate) given_up: GivenUp,
 }
 
 /// Where the events of all taps go.

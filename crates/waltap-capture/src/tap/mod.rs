@@ -57,7 +57,14 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
         context.board.set_state(TapState::Starting);
         let started = Instant::now();
         // Boxed: a session's future is large, and it is made once a connection.
-        let error = match Box::pin(session::run(&context, &mut shutdown)).await {
+        let session = Box::pin(session::run(&context, &mut shutdown));
+        let ended = tokio::select! {
+            biased;
+            // Kafka may not answer, so nothing is waited for: what is not confirmed goes with the slot.
+            error = context.shared.given_up.of(&context.database) => Err(error),
+            ended = session => ended,
+        };
+        let error = match ended {
             Ok(ended) => {
                 if context.is_temporary() {
                     remove_publications(&context).await;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use waltap_capture::{CaptureStatus, TapState, TapStatus};
+use waltap_capture::{AlarmStatus, CaptureStatus, TapState, TapStatus};
 use waltap_error::{Code, Error, Result};
 
 use crate::command_line::StatusArguments;
@@ -89,6 +89,9 @@ fn describe(status: &CaptureStatus) -> String {
     }
     text.push('\n');
     text.push_str(&table::draw(COLUMNS, &status.taps.iter().map(row).collect::<Vec<_>>()));
+    for AlarmStatus { database, alarm, text: said } in &status.alarms {
+        text.push_str(&format!("\n{database}: alarm {}: {said}\n", alarm.as_str()));
+    }
     for tap in &status.taps {
         if let Some(error) = &tap.error {
             text.push_str(&format!("\n{}: {error}\n", tap.database));
@@ -140,6 +143,8 @@ fn row(tap: &TapStatus) -> Vec<String> {
 mod tests {
     use std::net::TcpListener;
 
+    use waltap_capture::Alarm;
+
     use super::*;
 
     #[test]
@@ -165,6 +170,7 @@ mod tests {
             ready: false,
             error: None,
             remedy: None,
+            alarms: vec![AlarmStatus { database: "shop".to_owned(), alarm: Alarm::Stalled, text: "it stands".to_owned() }],
             taps: vec![tap],
         };
         let text = describe(&status);
@@ -174,6 +180,7 @@ mod tests {
             "72 B",
             "shop: WT0020: Kafka",
             "fix: start it",
+            "shop: alarm stalled: it stands",
             "waltap_waltap_shop",
         ] {
             assert!(text.contains(part), "{text}");
@@ -189,6 +196,7 @@ mod tests {
             ready: false,
             error: Some("WT0020: connecting".to_owned()),
             remedy: Some("start it".to_owned()),
+            alarms: Vec::new(),
             taps: Vec::new(),
         };
         assert!(

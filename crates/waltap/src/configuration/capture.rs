@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use waltap_capture::{
-    ColumnSelection, DatabaseSelection, Delivery, KafkaSinkOptions, KeyChoice, Options, OutboxChoice, SinkOptions, SnapshotMode,
-    StreamingOptions, TableSelection, TopicTemplate, TransactionBounds,
+    ColumnSelection, DatabaseSelection, Delivery, GuardOptions, KafkaSinkOptions, KeyChoice, OnMaxRetainedWal, Options,
+    OutboxChoice, SinkOptions, SnapshotMode, StreamingOptions, TableSelection, TopicTemplate, TransactionBounds,
 };
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
@@ -38,6 +38,12 @@ const TRANSACTION_LATENCY_MAX: Duration = Duration::from_secs(10);
 
 /// Below this most PostgreSQL transactions would be parted.
 const TRANSACTION_BYTES_MIN: u64 = 64 << 10;
+
+/// A slot keeps whole segments of the log, of 16 MiB unless the server was made otherwise.
+const RETAINED_WAL_MIN: u64 = 16 << 20;
+
+/// The guard looks every five seconds.
+const STALL_TIMEOUT_MIN: Duration = Duration::from_secs(10);
 
 /// Settings that mean nothing when events go to standard output.
 const KAFKA_ONLY: &[&str] = &[
@@ -91,6 +97,7 @@ impl Configuration {
             },
             messages: self.switch("messages")?,
             streaming: self.streaming()?,
+            guard: self.guard()?,
             discovery_interval: self.discovery_interval()?,
             source: self.source()?,
         })
@@ -258,6 +265,32 @@ impl Configuration {
             spill_memory,
             spill_directory: directory.unwrap_or_else(std::env::temp_dir),
         })
+    }
+
+    fn guard(&self) -> Result<GuardOptions> {
+        let max_retained_wal = self.read("max-retained-wal", |text| match parse_size(text) {
+            Ok(bytes) if bytes >= RETAINED_WAL_MIN => Ok(bytes),
+            Ok(_) => Err("is less than 16MiB, one segment of the server's log"),
+            Err(_) => Err("is not a size in bytes such as `500MB`, `64GiB` or `100000000`"),
+        })?;
+        let on_max_retained_wal = match self.choice("on-max-retained-wal")? {
+            "drop-slot" => OnMaxRetainedWal::DropSlot,
+            _ => OnMaxRetainedWal::Warn,
+        };
+        if on_max_retained_wal == OnMaxRetainedWal::DropSlot && max_retained_wal.is_none() {
+            let message = "`on-max-retained-wal: drop-slot` is given, and no size with `max-retained-wal`";
+            return Err(Error::configuration(Code::CONFLICTING_OPTIONS, message)
+                .remedy("say how much log a slot may keep, as in --max-retained-wal 64GiB"));
+        }
+        let stall_timeout = self.required("stall-timeout", |text| match text.trim() {
+            "off" | "false" => Ok(None),
+            text => match humantime::parse_duration(text) {
+                Ok(timeout) if timeout >= STALL_TIMEOUT_MIN => Ok(Some(timeout)),
+                Ok(_) => Err("is less than 10s"),
+                Err(_) => Err("is neither `off` nor a duration such as `5m` or `30s`"),
+            },
+        })?;
+        Ok(GuardOptions { max_retained_wal, on_max_retained_wal, stall_timeout })
     }
 
     fn discovery_interval(&self) -> Result<Duration> {

@@ -19,6 +19,7 @@ impl Shown for Fake {
             ready: self.ready,
             error: self.taps.is_empty().then(|| "WT0020: connecting to Kafka at k:9092".to_owned()),
             remedy: None,
+            alarms: Vec::new(),
             taps: self.taps.clone(),
         }
     }

@@ -6,6 +6,39 @@ const HEADING: &str = "Operation";
 
 pub(super) const OPERATION: &[Setting] = &[
     Setting {
+        key: "max-retained-wal",
+        value_name: "SIZE",
+        heading: HEADING,
+        help: "How much log the server may keep for a slot before that is an alarm, or the end of the slot",
+        more: "It is said from 80 percent on, in the log, /metrics and /readyz. Looked at every five seconds, also while Kafka does not answer. \
+               The server's own bound is max_slot_wal_keep_size. Examples: 500MB, 64GiB",
+        ..PLAIN
+    },
+    Setting {
+        key: "on-max-retained-wal",
+        value_name: "ACTION",
+        heading: HEADING,
+        default: Some("warn"),
+        choices: &[
+            ("warn", "it is said, and the slot stays"),
+            (
+                "drop-slot",
+                "the slot is dropped, so that the source's disk is given back; what it had not sent is lost, and is said",
+            ),
+        ],
+        help: "What becomes of a slot that keeps more log than --max-retained-wal",
+        ..PLAIN
+    },
+    Setting {
+        key: "stall-timeout",
+        value_name: "DURATION|off",
+        heading: HEADING,
+        default: Some("5m"),
+        help: "How long nothing may move of a tap that is behind before that is an alarm, with what it waits for",
+        more: "The alarm is in the log, in /metrics and in /readyz, which answers 503 then. Examples: 30s, 5m, off",
+        ..PLAIN
+    },
+    Setting {
         key: "http",
         value_name: "ADDRESS|off",
         heading: HEADING,
