@@ -18,6 +18,7 @@ mod options;
 mod position;
 mod preflight;
 mod progress;
+mod publications;
 mod sabotage;
 mod selection;
 mod sink;
@@ -37,6 +38,7 @@ pub use options::{
     TransactionBounds,
 };
 pub use preflight::{check_progress, check_sink, check_source};
+pub use publications::{AcceptedLoss, accept_losses};
 pub use sabotage::SABOTAGE_VARIABLE;
 pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TablePattern, TableSelection};
 pub use status::{CaptureStatus, TapState, TapStatus};

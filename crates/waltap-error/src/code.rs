@@ -82,6 +82,7 @@ codes! {
     53 SHUTDOWN_TIMEOUT "Stopping took too long";
     54 INTERNAL "waltap broke one of its own rules";
     55 RETAINED_WAL "The slot kept too much log and was given up";
+    57 PUBLICATION_CHANGED "A publication was changed, and changes of tables may be missing";
 }
 
 impl fmt::Display for Code {

@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// The replication slots and publications that waltap made.
     Slots(SlotsArguments),
+    /// What changes of the publications have lost.
+    Publications(PublicationsArguments),
     /// What arrived in Kafka.
     Topics(TopicsArguments),
     /// How the running capture does: states, positions, lag, rates.
@@ -96,6 +98,30 @@ pub(crate) enum SlotsCommand {
         /// Do without Kafka: a later capture of that name will then miss its slots, and say so (WT0010).
         #[arg(long, conflicts_with = "brokers")]
         keep_progress: bool,
+        #[command(flatten)]
+        settings: SettingFlags<{ scope::SLOTS }>,
+    },
+}
+
+/// Arguments of `waltap publications`.
+#[derive(Args)]
+pub(crate) struct PublicationsArguments {
+    #[command(subcommand)]
+    pub(crate) command: PublicationsCommand,
+}
+
+/// What to do about publications.
+#[derive(Subcommand)]
+pub(crate) enum PublicationsCommand {
+    /// Go on after somebody has changed a publication and changes may be missing (WT0057), in all databases of a capture or those of
+    /// --database.
+    ///
+    /// The tables that are concerned are read again when the capture is started, before anything else of them is sent. Only what the
+    /// capture has complained of is accepted.
+    Accept {
+        /// Go on with the hole: do not read the tables again.
+        #[arg(long)]
+        without_rows: bool,
         #[command(flatten)]
         settings: SettingFlags<{ scope::SLOTS }>,
     },

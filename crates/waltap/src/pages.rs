@@ -66,6 +66,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0053"
     "WT0054"
     "WT0055"
+    "WT0057"
 };
 
 #[cfg(test)]

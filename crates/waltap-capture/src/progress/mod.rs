@@ -14,10 +14,10 @@ use waltap_kafka::Entries;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::{Leaf, Table};
 
-pub(crate) use record::{SlotRecord, TableRecord, TableState, lsn};
-pub(crate) use store::{Store, forget};
+pub(crate) use record::{SlotRecord, TableRecord, TableState, json, lsn, parse};
+pub(crate) use store::{Store, capture_prefix, forget, unescaped};
 
-use self::record::{json, parse};
+use crate::publications::Remembered;
 use crate::sink::Sink;
 
 /// The progress of one tap.
@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     /// `None`: this capture never had a slot here.
     pub(crate) slot: Option<SlotRecord>,
     tables: BTreeMap<u32, TableRecord>,
+    /// What was published when the publications were last looked at.
+    pub(crate) publications: Remembered,
 }
 
 impl Progress {
@@ -43,7 +45,8 @@ impl Progress {
     }
 
     fn from_records(store: Store, records: &Entries) -> Result<Self> {
-        let mut progress = Progress { store, slot: None, tables: BTreeMap::new() };
+        let mut progress =
+            Progress { store, slot: None, tables: BTreeMap::new(), publications: Remembered::default() };
         for (key, value) in records {
             let key = String::from_utf8_lossy(key);
             let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();
@@ -51,6 +54,8 @@ impl Progress {
                 progress.slot = Some(parse(&key, value)?);
             } else if let Some(oid) = rest.strip_prefix("table/").and_then(|oid| oid.parse().ok()) {
                 progress.tables.insert(oid, parse(&key, value)?);
+            } else {
+                progress.publications.read(rest, value)?;
             }
         }
         Ok(progress)
@@ -121,6 +126,15 @@ impl Progress {
         sink.commit().await?;
         self.tables.extend(records);
         Ok(())
+    }
+
+    /// Marks tables that are done as being read, so that their rows are read again.
+    pub(crate) async fn read_again(&mut self, oids: &[u32]) -> Result<()> {
+        let again = |oid: &u32| {
+            let record = self.table(*oid).filter(|_| self.is_done(*oid))?;
+            Some((*oid, TableRecord { state: TableState::Reading, ..record.clone() }))
+        };
+        self.set_tables(oids.iter().filter_map(again).collect()).await
     }
 
     /// Forgets that tables were begun, of which nothing was sent.

@@ -86,12 +86,12 @@ impl TableRecord {
     }
 }
 
-pub(super) fn json(record: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn json(record: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(record)
         .map_err(|error| Error::configuration(Code::INTERNAL, "writing a progress record as JSON").source(error))
 }
 
-pub(super) fn parse<'a, T: Deserialize<'a>>(key: &str, value: &'a [u8]) -> Result<T> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(key: &str, value: &'a [u8]) -> Result<T> {
     serde_json::from_slice(value).map_err(|error| {
         Error::configuration(
             Code::PROGRESS,

@@ -69,6 +69,11 @@ impl Store {
         Ok(())
     }
 
+    /// Writes or deletes records; each key goes behind what all keys of the tap begin with.
+    pub(crate) async fn write_under(&self, records: Vec<(String, Option<Vec<u8>>)>) -> Result<()> {
+        self.write(records.into_iter().map(|(key, value)| (format!("{}{key}", self.prefix), value)).collect()).await
+    }
+
     fn slot_key(&self) -> String {
         format!("{}slot", self.prefix)
     }
@@ -103,7 +108,7 @@ pub(crate) async fn forget(topic: &waltap_kafka::ProgressTopic, capture: &str, i
 }
 
 /// The start of every key of a capture's records.
-fn capture_prefix(capture: &str) -> String {
+pub(crate) fn capture_prefix(capture: &str) -> String {
     format!("{capture}/")
 }
 
@@ -113,7 +118,7 @@ fn prefix(capture: &str, database: &str) -> String {
 }
 
 /// A database's name as it was before it became part of a key.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     text.replace("%2F", "/").replace("%25", "%")
 }
 

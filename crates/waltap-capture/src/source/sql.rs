@@ -90,6 +90,24 @@ impl Sql {
         }
     }
 
+    /// Whether the publications of these names have changed, and where the log ended then.
+    pub(crate) async fn publications_digest(&self, names: &[String]) -> Result<publication::Digest> {
+        match self {
+            Sql::Postgres(sql) => publication::digest(sql, names).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.publications_digest().await,
+        }
+    }
+
+    /// What the publications of these names publish of these tables.
+    pub(crate) async fn publications(&self, names: &[String], tables: &[u32]) -> Result<publication::Contents> {
+        match self {
+            Sql::Postgres(sql) => publication::contents(sql, names, tables).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.publications(names, tables).await,
+        }
+    }
+
     /// Makes waltap's own publications fit the wanted tables.
     pub(crate) async fn reconcile(&mut self, names: &PublicationNames, wanted: &[Table]) -> Result<Reconciled> {
         match self {

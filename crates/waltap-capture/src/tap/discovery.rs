@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use waltap_error::{Code, Error, Kind, Result};
 use waltap_postgres::catalog::{Fingerprint, Identity, Table};
 use waltap_postgres::preflight::identity_statements;
-use waltap_postgres::publication::Reconciled;
+use waltap_postgres::publication::{Digest, Reconciled};
 use waltap_postgres::slot::publication_names;
 
 use super::Context;
+use crate::publications::{Memory, Published};
 use crate::source::Sql;
 
 /// How often the slot's retained log is asked for.
@@ -20,6 +21,9 @@ const SLOT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long to wait before a connection that was lost is made again.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// How long the reason for a missing publication is waited for before the server's own word must do.
+const EXPLANATION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a look found.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Look {
     /// Wanted tables that the role may not publish: they are not captured.
     unpublished: Vec<u32>,
     fingerprint: Fingerprint,
+    /// The digest of the publications.
+    published: String,
 }
 
 /// What a look is for.
@@ -43,30 +49,64 @@ pub(crate) enum Expectation<'a> {
     Known(Option<&'a Look>),
 }
 
-/// Looks once, and makes the publications fit.
-pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectation<'_>) -> Result<Look> {
+/// The publications that a tap reads, and whether waltap makes them itself.
+pub(crate) fn publications(context: &Context) -> (Vec<String>, bool) {
+    match &context.options().publication {
+        Some(name) => (vec![name.clone()], false),
+        None => (publication_names(&context.name).both().map(str::to_owned).to_vec(), true),
+    }
+}
+
+/// Looks once, and makes the publications fit. What somebody else has taken away from them is an error, before anything is mended.
+pub(crate) async fn look(context: &Context, sql: &mut Sql, memory: &mut Memory, expectation: Expectation<'_>) -> Result<Look> {
     // Before the tables, so that what changes in between is noticed at the next comparison.
     let fingerprint = sql.fingerprint().await?;
     let wanted: Vec<Table> = sql.tables().await?.into_iter().filter(|table| context.wants(table)).collect();
+    let before = compare(sql, memory, &wanted).await?;
+    if context.options().publication.is_none() && !wanted.is_empty() {
+        memory.before_reconciling(&before.1, &wanted).await?;
+    }
+    let look = look_at(context, sql, &wanted, fingerprint, expectation).await?;
+    // Again, since somebody may have been quicker, and waltap would have mended it.
+    let (digest, published) = compare(sql, memory, &look.tables).await?;
+    memory.keep(published, digest.lsn).await?;
+    Ok(Look { published: digest.text, ..look })
+}
+
+/// Holds what is published against what is remembered. The digest is older than what was compared: what changes later shows in the next one.
+async fn compare(sql: &Sql, memory: &mut Memory, captured: &[Table]) -> Result<(Digest, Published)> {
+    let digest = sql.publications_digest(memory.names()).await?;
+    let oids: Vec<u32> = captured.iter().map(|table| table.oid).collect();
+    let published = Published::new(sql.publications(memory.names(), &oids).await?, captured);
+    memory.check(&published, captured, digest.lsn).await?;
+    Ok((digest, published))
+}
+
+async fn look_at(
+    context: &Context,
+    sql: &mut Sql,
+    wanted: &[Table],
+    fingerprint: Fingerprint,
+    expectation: Expectation<'_>,
+) -> Result<Look> {
+    let published = String::new();
     if let Some(name) = context.options().publication.as_ref().filter(|_| !wanted.is_empty()) {
-        let found = sql.inspect_publication(name, &wanted).await?;
+        let found = sql.inspect_publication(name, wanted).await?;
         for warning in &found.warnings {
             tracing::warn!(database = context.database, publication = name, "{warning}");
         }
-        let published = wanted.into_iter().filter(|table| found.published.iter().any(|published| published.oid == table.oid));
+        let is_published = |table: &&Table| found.published.iter().any(|published| published.oid == table.oid);
+        let tables = wanted.iter().filter(is_published).cloned().collect();
         let publications = vec![name.clone()];
-        return Ok(Look { tables: published.collect(), publications, unpublished: Vec::new(), fingerprint });
+        return Ok(Look { tables, publications, unpublished: Vec::new(), fingerprint, published });
     }
     let names = publication_names(&context.name);
-    let publications = match &context.options().publication {
-        Some(name) => vec![name.clone()],
-        None => names.both().map(str::to_owned).to_vec(),
-    };
+    let (publications, _) = publications(context);
     if wanted.is_empty() {
         // Publications that are there stay as they are: what they publish is filtered on our side too.
-        return Ok(Look { tables: Arc::from(wanted), publications, unpublished: Vec::new(), fingerprint });
+        return Ok(Look { tables: Arc::from([]), publications, unpublished: Vec::new(), fingerprint, published });
     }
-    let mut reconciled = sql.reconcile(&names, &wanted).await?;
+    let mut reconciled = sql.reconcile(&names, wanted).await?;
     let unpublished = reconciled.unpublished();
     let last = match expectation {
         Expectation::First => {
@@ -98,7 +138,7 @@ pub(crate) async fn look(context: &Context, sql: &mut Sql, expectation: Expectat
         tracing::warn!(database = context.database, "{warning}");
     }
     warn_of_missing_identities(context, &reconciled.tables, last.map(|last| &*last.tables).unwrap_or_default());
-    Ok(Look { tables: reconciled.tables.into(), publications, unpublished, fingerprint })
+    Ok(Look { tables: reconciled.tables.into(), publications, unpublished, fingerprint, published })
 }
 
 fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
@@ -135,24 +175,41 @@ fn warn_of_missing_identities(context: &Context, tables: &[Table], known: &[Tabl
 
 /// Looks again and again, in a task of its own with a connection of its own.
 pub(crate) struct Discovery {
-    looks: mpsc::Receiver<Look>,
+    looks: mpsc::Receiver<Result<Look>>,
+    /// Asks for the next look at once.
+    hurry: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl Discovery {
-    pub(crate) fn start(context: Context, last: &Look) -> Self {
+    pub(crate) fn start(context: Context, last: &Look, memory: Memory) -> Self {
         let (sender, looks) = mpsc::channel(1);
-        let work = Work { context, last: last.clone(), looks: sender, slot_asked: None };
-        Discovery { looks, task: tokio::spawn(work.run()) }
+        let hurry = Arc::new(Notify::new());
+        let work =
+            Work { context, last: last.clone(), memory, looks: sender, hurry: Arc::clone(&hurry), slot_asked: None };
+        Discovery { looks, hurry, task: tokio::spawn(work.run()) }
     }
 
-    /// Waits until the tables have changed. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Look {
+    /// Waits until the tables have changed. An error is one that the tap must not go on with. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Look> {
         match self.looks.recv().await {
             Some(look) => look,
             // The task only ends with the tap; should it break, the tap goes on with the tables that it has.
             None => std::future::pending().await,
         }
+    }
+
+    /// The server has no such publication, it says: what has become of it is known after the next look.
+    pub(crate) async fn explained(&mut self, error: Error) -> Error {
+        self.hurry.notify_one();
+        let explanation = async {
+            loop {
+                if let Err(error) = self.next().await {
+                    return error;
+                }
+            }
+        };
+        tokio::time::timeout(EXPLANATION_PATIENCE, explanation).await.unwrap_or(error)
     }
 }
 
@@ -165,7 +222,9 @@ impl Drop for Discovery {
 struct Work {
     context: Context,
     last: Look,
-    looks: mpsc::Sender<Look>,
+    memory: Memory,
+    looks: mpsc::Sender<Result<Look>>,
+    hurry: Arc<Notify>,
     slot_asked: Option<Instant>,
 }
 
@@ -185,23 +244,35 @@ impl Work {
     async fn watch(&mut self) -> Result<std::convert::Infallible> {
         let mut sql = self.context.sql().await?;
         loop {
-            tokio::time::sleep(self.context.options().discovery_interval).await;
+            tokio::select! {
+                biased;
+                () = self.hurry.notified() => {}
+                () = tokio::time::sleep(self.context.options().discovery_interval) => {}
+            }
             self.ask_slot(&sql).await?;
+            let published = sql.publications_digest(self.memory.names()).await?;
             let now = sql.fingerprint().await?;
             // What the owner mends, such as a publication, need not be in the tables.
-            if now == self.last.fingerprint && self.last.unpublished.is_empty() {
+            if now == self.last.fingerprint && published.text == self.last.published && self.last.unpublished.is_empty() {
+                self.memory.note(published.lsn).await?;
                 continue;
             }
-            match look(&self.context, &mut sql, Expectation::Known(Some(&self.last))).await {
+            match look(&self.context, &mut sql, &mut self.memory, Expectation::Known(Some(&self.last))).await {
                 Ok(look) => {
                     self.last = look.clone();
                     // Nobody waits any more: the session is over, and this task with it.
-                    let _ = self.looks.send(look).await;
+                    let _ = self.looks.send(Ok(look)).await;
                 }
                 Err(error) if error.kind() == Kind::Transient => return Err(error),
+                Err(error) if error.code() == Code::PUBLICATION_CHANGED => {
+                    // The session may be waiting for Kafka, and take it later.
+                    tracing::warn!(database = self.context.database, error = error.report(), "the tap is about to stop");
+                    let _ = self.looks.send(Err(error)).await;
+                    return std::future::pending().await;
+                }
                 Err(error) => {
                     // Said once for each change, not once a second.
-                    self.last.fingerprint = now;
+                    (self.last.fingerprint, self.last.published) = (now, published.text);
                     tracing::error!(
                         database = self.context.database,
                         error = error.report(),

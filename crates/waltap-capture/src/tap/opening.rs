@@ -12,13 +12,14 @@ use waltap_postgres::replication::SystemIdentity;
 use waltap_postgres::slot::SlotState;
 
 use super::Context;
-use super::discovery::{Expectation, Look, look};
+use super::discovery::{Expectation, Look, look, publications};
 use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
 use super::side_topics::SideTopics;
 use crate::options::SnapshotMode;
 use crate::position::Position;
 use crate::progress::{Progress, SlotRecord};
+use crate::publications::Memory;
 use crate::sink::{Reports, Sink};
 use crate::slot_plan::{SlotPlan, check_two_phase, plan, went_back};
 use crate::snapshot::ExportedSnapshot;
@@ -37,6 +38,8 @@ pub(crate) enum Opening {
 
 pub(crate) struct Ready {
     pub(crate) look: Look,
+    /// What is remembered of the publications.
+    pub(crate) memory: Memory,
     pub(crate) progress: Progress,
     /// Holds the new slot's snapshot, when there is one, until it streams.
     pub(crate) replication: Replication,
@@ -73,20 +76,29 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         claim(context, &sql).await?;
     }
     let (mut progress, is_settled) = Progress::peek(context.store()).await?;
-    let expectation = match &progress.slot {
-        // What an open Kafka transaction hides may say that there is a slot.
-        None if is_settled => Expectation::First,
-        _ => Expectation::Known(None),
+    let reports = Reports::default();
+    let early_sink = match is_settled {
+        true => None,
+        // What an open Kafka transaction hides may say that there is a slot, or what was published.
+        false => Some(open_sink(context, &mut progress, is_settled, &reports).await?),
     };
-    let look = look(context, &mut sql, expectation).await?;
+    let expectation = match &progress.slot {
+        None => Expectation::First,
+        Some(_) => Expectation::Known(None),
+    };
+    let (names, is_own) = publications(context);
+    let mut memory = Memory::new(&progress, &context.options().name, &context.database, names, is_own);
+    let look = look(context, &mut sql, &mut memory, expectation).await?;
     context.board.facts().tables = look.tables.len();
-    if look.tables.is_empty() && progress.slot.is_none() && is_settled {
+    if look.tables.is_empty() && progress.slot.is_none() {
         return Ok(Opening::Idle);
     }
     let mut replication = context.replication().await?;
     let SystemIdentity { system_id, timeline, .. } = replication.identify().await?;
-    let reports = Reports::default();
-    let sink = Arc::new(open_sink(context, &mut progress, is_settled, &reports).await?);
+    let sink = Arc::new(match early_sink {
+        Some(sink) => sink,
+        None => open_sink(context, &mut progress, is_settled, &reports).await?,
+    });
     let found = sql.slot(&context.slot).await?;
     let mode = context.options().snapshot;
     let plan = match context.is_temporary() {
@@ -94,6 +106,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         false => plan(&context.slot, &system_id, progress.slot.as_ref(), found.as_ref(), mode)?,
     };
     check_two_phase(&context.slot, found.as_ref(), context.options().streaming.two_phase)?;
+    memory.settle(&mut progress, mode == SnapshotMode::Initial).await?;
     let names = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str()));
     // The rows of the others name their topics.
     let names: Vec<(&str, &str)> = names.filter(|(schema, table)| context.options().outbox(schema, table).is_none()).collect();
@@ -122,6 +135,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     }
     Ok(Opening::Ready(Box::new(Ready {
         look,
+        memory,
         progress,
         replication,
         start,

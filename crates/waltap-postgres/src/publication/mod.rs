@@ -10,6 +10,7 @@ mod membership;
 mod plan;
 mod published;
 mod remedy;
+mod watch;
 
 pub(crate) use execute::remedy;
 pub use execute::{Reconciled, current, plan_now, reconcile};
@@ -19,6 +20,7 @@ pub(crate) use plan::enumerated;
 pub use plan::{Change, Current, Plan, Problem, Rights, Transaction, plan};
 pub use published::published;
 pub use remedy::{grant_statements, owner_statements};
+pub use watch::{Contents, Digest, Entry, EntryOf, Header, contents, digest};
 
 #[cfg(test)]
 mod plan_tests;

@@ -23,12 +23,13 @@ fn help(path: &[&str]) -> String {
 #[test]
 fn the_help_is_as_recorded() {
     let update = std::env::var_os("UPDATE_HELP").is_some();
-    let pages: [&[&str]; 9] = [
+    let pages: [&[&str]; 10] = [
         &[],
         &["capture"],
         &["check"],
         &["slots", "list"],
         &["slots", "drop"],
+        &["publications", "accept"],
         &["topics", "list"],
         &["topics", "tail"],
         &["status"],

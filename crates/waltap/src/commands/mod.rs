@@ -4,6 +4,7 @@ mod capture;
 mod check;
 mod completions;
 mod explain;
+mod publications;
 mod slots;
 mod status;
 mod topics;
@@ -20,6 +21,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Capture(settings) => capture::run(settings),
         Command::Check(arguments) => check::run(arguments),
         Command::Slots(arguments) => slots::run(arguments),
+        Command::Publications(arguments) => publications::run(arguments),
         Command::Topics(arguments) => topics::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Explain { code } => explain::run(code.as_deref()),

@@ -1,6 +1,7 @@
 //! Each fault ends, or waits, with its own message and code, and nothing is lost once it is mended.
 
 mod kafka;
+mod publication;
 mod settings;
 mod slot;
 mod source;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waltap_error::{Code, Error, Result};
 use waltap_postgres::catalog::{Fingerprint, Table};
-use waltap_postgres::publication::Reconciled;
+use waltap_postgres::publication::{Contents, Digest, Entry, EntryOf, Header, Operations, Reconciled};
 use waltap_postgres::slot::SlotState;
 
 use super::super::world::State;
@@ -58,6 +58,38 @@ impl Sql {
         let mut tables = self.tables().await?;
         tables.retain(|table| oids.contains(&table.oid));
         Ok(tables)
+    }
+
+    pub(crate) async fn publications_digest(&self) -> Result<Digest> {
+        let digest = |state: &mut State, _| {
+            let published = state.postgres.wal.tables.iter().filter(|table| table.published.is_some()).count();
+            Digest { lsn: state.postgres.wal.end(), text: published.to_string() }
+        };
+        self.connection.ask("taking the digest of the publications", digest).await
+    }
+
+    /// The first publication has every table that was published once.
+    pub(crate) async fn publications(&self, names: &[String], tables: &[u32]) -> Result<Contents> {
+        let contents = |state: &mut State, _| {
+            let header = |(oid, name): (u32, &String)| Header {
+                name: name.clone(),
+                oid,
+                owner: "waltap".to_owned(),
+                altered_by: "1".to_owned(),
+                all_tables: false,
+                operations: Operations::ALL,
+                via_root: true,
+                generated: false,
+            };
+            let entry = |oid: u32| {
+                let publication = names.first().cloned().unwrap_or_default();
+                Entry { publication, table: oid, of: EntryOf::Table, oid, columns: None, row_filter: None }
+            };
+            let listed =
+                state.postgres.wal.tables.iter().filter(|table| table.published.is_some() && tables.contains(&table.oid));
+            Contents { headers: (1..).zip(names).map(header).collect(), entries: listed.map(|table| entry(table.oid)).collect() }
+        };
+        self.connection.ask("listing what is published", contents).await
     }
 
     pub(crate) async fn reconcile(&mut self, wanted: &[Table]) -> Result<Reconciled> {

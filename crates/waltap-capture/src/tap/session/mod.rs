@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use waltap_error::Result;
+use waltap_error::{Code, Result};
 use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, StartOptions};
@@ -64,7 +64,8 @@ pub(crate) async fn run(context: &Context, shutdown: &mut watch::Receiver<bool>)
             }
         }
     };
-    stream(context, *opening, shutdown).await
+    // Boxed: it is made once a session.
+    Box::pin(stream(context, *opening, shutdown)).await
 }
 
 async fn sleep(duration: Duration) -> Result<()> {
@@ -113,7 +114,7 @@ async fn read_once(context: &Context, shutdown: &mut watch::Receiver<bool>) -> R
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, mut progress, replication, start, record, rows, sink, reports, side_topics, claim: _claim } = ready;
+    let Ready { look, memory, mut progress, replication, start, record, rows, sink, reports, side_topics, claim: _claim } = ready;
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
@@ -153,7 +154,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
             }
             None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
-        discovery: Discovery::start(context.clone(), &look),
+        discovery: Discovery::start(context.clone(), &look, memory),
         stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, streamed, known),
         pulse: Pulse::start(context),
         catalog: look.tables,
@@ -171,7 +172,13 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let result = session.work(&mut wire, held, shutdown).await;
     match result {
         Ok(()) => session.finish(wire).await.map(|()| Ended::Asked),
-        Err(error) => Err(session.give_up(error).await),
+        Err(error) => {
+            let error = match error.code() {
+                Code::PUBLICATION => session.discovery.explained(error).await,
+                _ => error,
+            };
+            Err(session.give_up(error).await)
+        }
     }
 }
 
@@ -223,7 +230,7 @@ impl Session<'_> {
                 error = self.delivery.failed() => return Err(error),
                 () = self.reports.for_stream() => {}
                 look = self.discovery.next() => {
-                    if until_shutdown(shutdown, self.follow(look)).await?.is_none() {
+                    if until_shutdown(shutdown, self.follow(look?)).await?.is_none() {
                         return Ok(());
                     }
                 }
