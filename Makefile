@@ -28,6 +28,10 @@ chaos: ready-kafka ## Faults of all kinds for MINUTES (30); KILLS=200 BROKER_KIL
 	CHAOS_SECONDS=$$(($(MINUTES) * 60 / ($(SCENARIOS) * $(DELIVERIES)))) \
 	cargo test --locked -p waltap-tests --test chaos -- --include-ignored --nocapture --test-threads 1
 
+.PHONY: pair
+pair: ready-kafka ## Two waltaps of one capture: the first killed twenty times under each delivery, frozen, and robbed of its claim
+	cargo test --locked -p waltap-tests --test chaos -- pair:: --include-ignored --nocapture --test-threads 1
+
 .PHONY: test-matrix
 test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 18
 	@scripts/install-postgres.sh 13 14 15 16 17 18

@@ -65,7 +65,7 @@ impl Board {
     pub(crate) fn set_state(&self, state: TapState) {
         let mut facts = self.facts();
         facts.state = state;
-        if matches!(state, TapState::Streaming | TapState::Snapshot | TapState::Stopped) {
+        if matches!(state, TapState::Streaming | TapState::Snapshot | TapState::Standby | TapState::Stopped) {
             facts.error = None;
         }
     }

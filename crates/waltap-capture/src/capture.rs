@@ -110,13 +110,14 @@ impl Handle {
         self.0.metrics.text(&self.boards(), &self.0.alarms.all())
     }
 
-    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table, and Kafka answers; and no
-    /// alarm says otherwise.
+    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table or to take over, and
+    /// Kafka answers; and no alarm says otherwise.
     pub fn is_ready(&self) -> bool {
         let boards = self.boards();
         let works = |board: &Arc<Board>| {
             let facts = board.facts();
-            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) && facts.waits().is_none()
+            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle | TapState::Standby)
+                && facts.waits().is_none()
         };
         let is_grave = |status: &AlarmStatus| status.alarm.is_grave();
         !boards.is_empty() && boards.iter().all(works) && !self.0.alarms.all().iter().any(is_grave)

@@ -49,6 +49,8 @@ pub struct Options {
     pub streaming: StreamingOptions,
     /// What is watched beside the stream.
     pub guard: GuardOptions,
+    /// Whether to wait, for as long as it takes, while another process works with a slot, and then take over.
+    pub standby: bool,
     /// How often the catalog is asked for new databases and tables.
     pub discovery_interval: Duration,
 }

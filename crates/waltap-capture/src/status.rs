@@ -43,6 +43,8 @@ pub enum TapState {
     Streaming,
     /// Waiting after a transient error, to try again.
     Waiting,
+    /// Another process works with the slot: waiting to take over.
+    Standby,
     /// Ended by an error that somebody must mend.
     Failed,
     /// Ended as asked.
@@ -51,12 +53,13 @@ pub enum TapState {
 
 impl TapState {
     /// Every state, for metrics that show one series a state.
-    pub const ALL: [TapState; 7] = [
+    pub const ALL: [TapState; 8] = [
         TapState::Starting,
         TapState::Idle,
         TapState::Snapshot,
         TapState::Streaming,
         TapState::Waiting,
+        TapState::Standby,
         TapState::Failed,
         TapState::Stopped,
     ];
@@ -69,6 +72,7 @@ impl TapState {
             TapState::Snapshot => "snapshot",
             TapState::Streaming => "streaming",
             TapState::Waiting => "waiting",
+            TapState::Standby => "standby",
             TapState::Failed => "failed",
             TapState::Stopped => "stopped",
         }

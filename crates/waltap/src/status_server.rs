@@ -87,7 +87,10 @@ fn router<S: Shown>(shown: S) -> Router {
 
 async fn readyz<S: Shown>(State(shown): State<S>) -> Response {
     if shown.is_ready() {
-        return format!("ready\n{}", alarms(&shown.status())).into_response();
+        let status = shown.status();
+        let stands_by = status.taps.iter().any(|tap| tap.state == TapState::Standby);
+        return format!("{}
+{}", if stands_by { "standby" } else { "ready" }, alarms(&status)).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons(&shown.status())).into_response()
 }
@@ -106,7 +109,10 @@ fn reasons(status: &CaptureStatus) -> String {
     let mut reasons: String = status
         .taps
         .iter()
-        .filter(|tap| !matches!(tap.state, TapState::Streaming | TapState::Snapshot | TapState::Idle) || tap.error.is_some())
+        .filter(|tap| {
+            !matches!(tap.state, TapState::Streaming | TapState::Snapshot | TapState::Idle | TapState::Standby)
+                || tap.error.is_some()
+        })
         .map(|tap| {
             let restart = if tap.state == TapState::Failed { " (restart waltap once it is mended)" } else { "" };
             let error = tap.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));

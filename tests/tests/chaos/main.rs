@@ -22,6 +22,7 @@ mod kills_in_the_snapshot;
 mod kills_in_the_stream;
 mod large_transactions;
 mod mixed;
+mod pair;
 mod postgres_wire;
 
 pub(crate) use waltap_tests::checker::Delivery;

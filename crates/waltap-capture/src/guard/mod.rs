@@ -128,7 +128,7 @@ impl Guard {
         let patience = self.options.guard.stall_timeout?;
         let facts = board?.facts();
         let watched = self.watched.entry(database.to_owned()).or_default();
-        if matches!(facts.state, TapState::Idle | TapState::Failed | TapState::Stopped) || slot.server_lsn <= facts.confirmed {
+        if matches!(facts.state, TapState::Idle | TapState::Standby | TapState::Failed | TapState::Stopped) || slot.server_lsn <= facts.confirmed {
             watched.stall = None;
             return None;
         }

@@ -143,6 +143,7 @@ fn context(world: &World) -> Context {
         headers: HeaderSet::None,
         messages: profile.messages,
         guard: GuardOptions::default(),
+        standby: false,
         discovery_interval: Duration::from_millis(profile.discovery_millis),
         streaming: StreamingOptions {
             open_transactions: profile.streams_after.is_some(),

@@ -36,6 +36,24 @@ impl Sql {
         }
     }
 
+    /// Whether the session still has the claim.
+    pub(crate) async fn holds_claim(&self, slot: &str) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => slot::holds_claim(sql, slot).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.claim(slot).await,
+        }
+    }
+
+    /// Ends the connection that reads the slot, if its name begins so and it is one of our role.
+    pub(crate) async fn terminate_reader(&self, slot: &str, name: &str) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => slot::terminate_reader(sql, slot, name).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
+        }
+    }
+
     /// The slot of that name, if there is one.
     pub(crate) async fn slot(&self, name: &str) -> Result<Option<SlotState>> {
         match self {

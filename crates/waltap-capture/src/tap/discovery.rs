@@ -185,8 +185,7 @@ impl Discovery {
     pub(crate) fn start(context: Context, last: &Look, memory: Memory) -> Self {
         let (sender, looks) = mpsc::channel(1);
         let hurry = Arc::new(Notify::new());
-        let work =
-            Work { context, last: last.clone(), memory, looks: sender, hurry: Arc::clone(&hurry), slot_asked: None };
+        let work = Work { context, last: last.clone(), memory, looks: sender, hurry: Arc::clone(&hurry), slot_asked: None };
         Discovery { looks, hurry, task: tokio::spawn(work.run()) }
     }
 

@@ -1,6 +1,7 @@
 //! The tap: the running part of a capture that reads one database. It works in sessions; what ends a session decides what comes next.
 
 mod acknowledger;
+mod claim;
 mod context;
 mod discovery;
 mod export;

@@ -1,9 +1,7 @@
 //! The opening of a session: everything from the first connection to a stream that is about to start.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::Table;
@@ -12,6 +10,7 @@ use waltap_postgres::replication::SystemIdentity;
 use waltap_postgres::slot::SlotState;
 
 use super::Context;
+use super::claim::{Claim, claim};
 use super::discovery::{Expectation, Look, look, publications};
 use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
@@ -24,10 +23,6 @@ use crate::sink::{Reports, Sink};
 use crate::slot_plan::{SlotPlan, check_two_phase, plan, went_back};
 use crate::snapshot::ExportedSnapshot;
 use crate::source::{Replication, Sql};
-
-/// How long the end of the session before may take to let go of the slot, and how often it is tried.
-const CLAIM_PATIENCE: Duration = Duration::from_secs(2);
-const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a session starts from.
 pub(crate) enum Opening {
@@ -50,8 +45,7 @@ pub(crate) struct Ready {
     /// Where events go. With Kafka transactions, those of earlier sessions are over.
     pub(crate) sink: Arc<Sink>,
     pub(crate) reports: Reports,
-    /// The session that has claimed the slot; the claim ends with it.
-    pub(crate) claim: Sql,
+    pub(crate) claim: Claim,
     /// Topics that are no table's.
     pub(crate) side_topics: SideTopics,
 }
@@ -70,7 +64,11 @@ pub(crate) enum Rows {
 
 /// Opens. The order matters: the claim before progress, publication before slot, progress before slot, slot before rows.
 pub(crate) async fn open(context: &Context) -> Result<Opening> {
-    context.board.facts().waiting_for_transactions = None;
+    {
+        // What the session before waited for.
+        let mut facts = context.board.facts();
+        (facts.waiting_for, facts.waiting_for_transactions) = (None, None);
+    }
     let mut sql = context.sql().await?;
     if !context.is_temporary() {
         claim(context, &sql).await?;
@@ -144,7 +142,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         sink,
         reports,
         side_topics,
-        claim: sql,
+        claim: Claim::new(context, sql),
     })))
 }
 
@@ -212,22 +210,6 @@ fn known_position(
 fn reads(context: &Context, publications: &[String]) -> String {
     let messages = if context.options().messages { " and messages" } else { "" };
     format!("{}{messages}", publications.join(","))
-}
-
-/// Makes sure that no other process works with the slot: not while it streams, which the server itself refuses, and not while it reads
-/// the rows that come before, which the server knows nothing of.
-async fn claim(context: &Context, sql: &Sql) -> Result<()> {
-    let deadline = Instant::now() + CLAIM_PATIENCE;
-    while !sql.claim(&context.slot).await? {
-        if Instant::now() > deadline {
-            let message = format!("another waltap works with the slot {}", context.slot);
-            return Err(
-                Error::transient(Code::SLOT_IN_USE, message).remedy("stop it, or give this capture another name with --name")
-            );
-        }
-        tokio::time::sleep(CLAIM_INTERVAL).await;
-    }
-    Ok(())
 }
 
 async fn create(

@@ -40,6 +40,12 @@ const DEFAULT_KEEPALIVE_COUNT: u32 = 3;
 /// always are some, because a standby status goes out every few seconds; without this the kernel would try for a quarter of an hour.
 const DEFAULT_USER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The name of our connections where the source has none.
+const DEFAULT_APPLICATION_NAME: &str = "waltap";
+
+/// How much of a host's name there is room for in the 63 bytes of a connection's, beside a capture's of 24 and a process's.
+const HOST_CHARACTERS_MAX: usize = 20;
+
 /// A PostgreSQL server, or several of which one is chosen, and the user to connect as.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -94,7 +100,7 @@ impl Source {
             tls: TlsOptions::read(&parameters)?,
             tcp: TcpOptions::read(&parameters)?,
             connect_timeout: Some(connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT)).filter(|limit| !limit.is_zero()),
-            application_name: name.unwrap_or("waltap").to_owned(),
+            application_name: name.unwrap_or(DEFAULT_APPLICATION_NAME).to_owned(),
             options: parameters.get("options").map(str::to_owned),
             user: user.to_owned(),
             database: parameters.get("dbname").map(str::to_owned),
@@ -120,6 +126,23 @@ impl Source {
     /// The database to ask about the server itself: the one named, or `postgres`.
     pub fn maintenance_database(&self) -> &str {
         self.database.as_deref().unwrap_or("postgres")
+    }
+
+    /// Tells the server by the name of our connections which capture they are of, and which process: unless the source names them.
+    pub fn with_process_name(mut self, capture: &str) -> Source {
+        if self.application_name == DEFAULT_APPLICATION_NAME {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let host = if host.trim().is_empty() { "host" } else { host.trim() };
+            // The server cuts off what is too long: the process must be in it.
+            let host: String = host.chars().filter(char::is_ascii).take(HOST_CHARACTERS_MAX).collect();
+            self.application_name = format!("{}/{host}/{}", self.application_name_of(capture), std::process::id());
+        }
+        self
+    }
+
+    /// How the names of a capture's connections begin, of whichever process.
+    pub fn application_name_of(&self, capture: &str) -> String {
+        format!("{DEFAULT_APPLICATION_NAME}/{capture}")
     }
 
     /// The user to connect as.

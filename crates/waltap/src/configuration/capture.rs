@@ -99,7 +99,8 @@ impl Configuration {
             streaming: self.streaming()?,
             guard: self.guard()?,
             discovery_interval: self.discovery_interval()?,
-            source: self.source()?,
+            standby: self.standby()?,
+            source: self.source()?.with_process_name(&self.name()?),
         })
     }
 
@@ -291,6 +292,15 @@ impl Configuration {
             },
         })?;
         Ok(GuardOptions { max_retained_wal, on_max_retained_wal, stall_timeout })
+    }
+
+    fn standby(&self) -> Result<bool> {
+        let standby = self.switch("standby")?;
+        if standby && (self.choice("sink")? == "stdout" || self.choice("snapshot")? == "only") {
+            let message = "`standby` waits for a slot, and neither `sink: stdout` nor `snapshot: only` keeps one";
+            return Err(Error::configuration(Code::CONFLICTING_OPTIONS, message).remedy("leave out one of the two"));
+        }
+        Ok(standby)
     }
 
     fn discovery_interval(&self) -> Result<Duration> {

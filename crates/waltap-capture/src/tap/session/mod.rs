@@ -114,7 +114,7 @@ async fn read_once(context: &Context, shutdown: &mut watch::Receiver<bool>) -> R
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, memory, mut progress, replication, start, record, rows, sink, reports, side_topics, claim: _claim } = ready;
+    let Ready { look, memory, mut progress, replication, start, record, rows, sink, reports, side_topics, claim } = ready;
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
@@ -122,7 +122,8 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
             let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
-            let read = until_shutdown(shutdown, reading.read(&mut progress, &mut types, tables)).await;
+            let read = claim.while_held(reading.read(&mut progress, &mut types, tables));
+            let read = until_shutdown(shutdown, read).await;
             if !matches!(read, Ok(Some(_))) {
                 abort(context, &sink).await;
             }
@@ -169,9 +170,12 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         events_shown: 0,
         batch_began: Instant::now(),
     };
-    let result = session.work(&mut wire, held, shutdown).await;
+    // Boxed: it is made once a session.
+    let result = claim.while_held(Box::pin(session.work(&mut wire, held, shutdown))).await;
     match result {
         Ok(()) => session.finish(wire).await.map(|()| Ended::Asked),
+        // Another may be sending already: nothing more is sent. With Kafka transactions it has ended ours.
+        Err(error) if claim.is_lost() && !session.stream.sink.is_transactional() => Err(error),
         Err(error) => {
             let error = match error.code() {
                 Code::PUBLICATION => session.discovery.explained(error).await,

@@ -1,6 +1,6 @@
 //! How waltap itself is watched.
 
-use super::{PLAIN, Setting, scope};
+use super::{PLAIN, Setting, Shape, scope};
 
 const HEADING: &str = "Operation";
 
@@ -47,6 +47,17 @@ pub(super) const OPERATION: &[Setting] = &[
         help: "The address of the status server: /healthz, /readyz, /metrics, /status",
         more: "It asks nobody for a password: keep it on this machine, or on a network that you trust. Port 0 takes a free one and logs it; \
                `off` serves nothing.\nExamples: 127.0.0.1:9000, 0.0.0.0:8642, [::1]:0, off",
+        ..PLAIN
+    },
+    Setting {
+        key: "standby",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: HEADING,
+        default: Some("false"),
+        help: "Whether to wait while another waltap does this capture, and to take over when it dies",
+        more: "Give it to both of a pair: who comes first works, the other is in state `standby` (/readyz says so, with 200) and tries each \
+               second. They need the same settings, and addresses of their own for --http where they share a host.",
         ..PLAIN
     },
     Setting {
