@@ -175,6 +175,7 @@ fn the_first_is_frozen_and_ends_itself_when_it_goes_on() -> Result {
         let since = Instant::now();
         pair.first.kill().await?;
         pair.taken_over(since).await?;
-        pair.second.start_again()
+        pair.second.start_again()?;
+        wait_standby(&pair.second).await
     })
 }

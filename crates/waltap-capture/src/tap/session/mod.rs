@@ -122,7 +122,8 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
             let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
-            let read = claim.while_held(reading.read(&mut progress, &mut types, tables));
+            // Boxed: it is made once a slot.
+            let read = Box::pin(claim.while_held(reading.read(&mut progress, &mut types, tables)));
             let read = until_shutdown(shutdown, read).await;
             if !matches!(read, Ok(Some(_))) {
                 abort(context, &sink).await;
