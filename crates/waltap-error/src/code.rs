@@ -60,6 +60,7 @@ codes! {
     26 KAFKA_PROPERTY "A Kafka property is not understood";
     27 PRODUCER_LOST "The Kafka producer had to be given up";
     28 PROGRESS "The progress topic cannot be read or written";
+    29 TOPIC_LOST "A topic is gone, with the events in it";
     30 CONFIGURATION_FILE "The configuration file cannot be read";
     31 UNKNOWN_KEY "A configuration key is unknown";
     32 INVALID_VALUE "A value is not valid";

@@ -70,6 +70,14 @@ impl Inquiry {
         }
     }
 
+    /// What Kafka says of a topic that is asked for by its name; `None` when nothing is wrong with it.
+    pub(crate) fn topic_error(&self, name: &str) -> Result<Option<RDKafkaErrorCode>> {
+        let answer = self.client.client().fetch_metadata(Some(name), left(self.deadline));
+        let metadata = answer.map_err(|error| self.timed_out(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        Ok(topic.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |topic| topic.error().map(RDKafkaErrorCode::from)))
+    }
+
     /// The cluster's id, where it has one.
     pub(crate) fn cluster_id(&self) -> Option<String> {
         self.client.client().fetch_cluster_id(left(self.deadline))

@@ -89,7 +89,7 @@ impl ProgressTopic {
             ("delete.retention.ms", "600000"),
         ];
         let configuration = configuration.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        TopicSpecification { name: name.to_owned(), partitions: 1, replication_factor, configuration }
+        TopicSpecification { name: name.to_owned(), partitions: 1, replication_factor, configuration, known_partitions: None }
     }
 
     /// Refuses a topic that would lose progress: not compacted, or of several partitions.

@@ -1,6 +1,7 @@
 //! Topics: made when missing, described, listed.
 
 mod admin;
+mod lost;
 mod offsets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,9 @@ pub struct TopicSpecification {
     pub replication_factor: i32,
     /// Settings such as `cleanup.policy=compact`.
     pub configuration: Vec<(String, String)>,
+    /// How many partitions it had when it was written to before. `None`: it never was, and is made when it is missing. One that was written
+    /// to is not made again: what Kafka had confirmed in it would be gone in silence.
+    pub known_partitions: Option<i32>,
 }
 
 /// A topic that is there.
@@ -82,7 +86,8 @@ impl Topics {
 
     /// Makes the topics that are missing, and waits until every one can be written to. The answer is in the order of the question.
     ///
-    /// A topic that is there is left as it is. One that may not be made is a configuration error with the command that makes it.
+    /// A topic that is there is left as it is. One that may not be made is a configuration error with the command that makes it, and one that
+    /// was written to before and is missing is a configuration error too: `TOPIC_LOST`.
     pub async fn ensure(&self, wanted: &[TopicSpecification], timeout: Duration) -> Result<Vec<EnsuredTopic>> {
         let (options, wanted, deadline) = (self.options.clone(), wanted.to_vec(), Instant::now() + timeout);
         blocking(move || ensure(&options, &wanted, deadline)).await
@@ -101,6 +106,11 @@ impl Topics {
     }
 }
 
+/// Every topic that we may see.
+fn names(metadata: &Metadata) -> BTreeSet<String> {
+    metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+}
+
 /// Partitions of every topic that can be written to: all of them have a leader.
 fn usable(metadata: &Metadata) -> BTreeMap<&str, i32> {
     let topics = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
@@ -113,13 +123,18 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
         return Ok(Vec::new());
     }
     let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
-    let metadata = inquiry.metadata()?;
-    let there: BTreeSet<String> = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+    let metadata = lost::find_again(options, &inquiry, wanted)?;
+    let there = names(&metadata);
     let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(&topic.name)).collect();
     if !missing.is_empty() {
         Admin::start(options, deadline)?.create(&missing)?;
     }
     let partitions = wait_until_usable(&inquiry, wanted, deadline, metadata)?;
+    for (topic, found) in wanted.iter().zip(&partitions) {
+        if topic.known_partitions.is_some_and(|known| known > *found) {
+            return Err(lost::made_anew(options, topic, *found));
+        }
+    }
     let ensured = wanted.iter().zip(partitions).map(|(topic, partitions)| EnsuredTopic {
         name: topic.name.clone(),
         partitions,

@@ -44,6 +44,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0026"
     "WT0027"
     "WT0028"
+    "WT0029"
     "WT0030"
     "WT0031"
     "WT0032"

@@ -41,9 +41,17 @@ impl Loss {
     }
 }
 
+/// A slot that is given up.
+#[derive(Clone, Debug)]
+struct Given {
+    loss: Loss,
+    /// Whether it is gone.
+    is_dropped: bool,
+}
+
 /// The slots that were given up, by database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct GivenUp(Arc<watch::Sender<BTreeMap<String, Loss>>>);
+pub(crate) struct GivenUp(Arc<watch::Sender<BTreeMap<String, Given>>>);
 
 impl Default for GivenUp {
     fn default() -> Self {
@@ -54,20 +62,34 @@ impl Default for GivenUp {
 impl GivenUp {
     /// Tells the tap of a database to end.
     pub(super) fn tell(&self, loss: Loss) {
-        self.0.send_modify(|losses| {
-            losses.insert(loss.database.clone(), loss);
+        self.0.send_modify(|given| {
+            given.insert(loss.database.clone(), Given { loss, is_dropped: false });
+        });
+    }
+
+    /// Says that the slot is gone.
+    pub(super) fn dropped(&self, database: &str) {
+        self.0.send_modify(|given| {
+            if let Some(given) = given.get_mut(database) {
+                given.is_dropped = true;
+            }
         });
     }
 
     /// Waits until the slot of a database is given up, and says why. Cancel safe.
     pub(crate) async fn of(&self, database: &str) -> Error {
-        let mut losses = self.0.subscribe();
-        match losses
-            .wait_for(|losses| losses.contains_key(database))
-            .await
-            .ok()
-            .and_then(|losses| losses.get(database).map(Loss::error))
-        {
+        self.when(database, |_| true).await
+    }
+
+    /// Waits until the slot of a database is given up and gone. Cancel safe.
+    pub(crate) async fn gone(&self, database: &str) -> Error {
+        self.when(database, |given| given.is_dropped).await
+    }
+
+    async fn when(&self, database: &str, holds: impl Fn(&Given) -> bool) -> Error {
+        let mut all = self.0.subscribe();
+        let found = all.wait_for(|all| all.get(database).is_some_and(&holds)).await;
+        match found.ok().and_then(|all| all.get(database).map(|given| given.loss.error())) {
             Some(error) => error,
             None => std::future::pending().await,
         }

@@ -84,6 +84,7 @@ impl Guard {
         let gone: Vec<String> = self.watched.keys().filter(|database| !seen.contains(*database)).cloned().collect();
         for database in gone {
             self.watched.remove(&database);
+            self.given_up.dropped(&database);
             Alarm::ALL.into_iter().for_each(|alarm| self.set(&database, alarm, None));
         }
         Ok(())

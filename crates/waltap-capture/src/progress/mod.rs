@@ -1,7 +1,8 @@
 //! Progress: what must survive a crash and is not in the slot.
 //!
 //! Kept in a compacted Kafka topic, beside the data, as JSON records. For each tap there is one `slot` record (which slot, of which
-//! server, and up to where waltap has told it to forget) and one `table` record for each table whose snapshot was begun or done. The
+//! server, and up to where waltap has told it to forget), one `table` record for each table whose snapshot was begun or done, and one
+//! `topic` record for each topic that events go to. The
 //! stdout sink keeps nothing: its slot goes with the session.
 
 mod record;
@@ -14,7 +15,7 @@ use waltap_kafka::Entries;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::{Leaf, Table};
 
-pub(crate) use record::{SlotRecord, TableRecord, TableState, json, lsn, parse};
+pub(crate) use record::{SlotRecord, TableRecord, TableState, TopicRecord, json, lsn, parse};
 pub(crate) use store::{Store, capture_prefix, forget, unescaped};
 
 use crate::publications::Remembered;
@@ -29,6 +30,8 @@ pub(crate) struct Progress {
     tables: BTreeMap<u32, TableRecord>,
     /// What was published when the publications were last looked at.
     pub(crate) publications: Remembered,
+    /// The topics that events went to, by name, as they were when progress was read.
+    pub(crate) topics: BTreeMap<String, TopicRecord>,
 }
 
 impl Progress {
@@ -45,7 +48,13 @@ impl Progress {
     }
 
     fn from_records(store: Store, records: &Entries) -> Result<Self> {
-        let mut progress = Progress { store, slot: None, tables: BTreeMap::new(), publications: Remembered::default() };
+        let mut progress = Progress {
+            store,
+            slot: None,
+            tables: BTreeMap::new(),
+            publications: Remembered::default(),
+            topics: BTreeMap::new(),
+        };
         for (key, value) in records {
             let key = String::from_utf8_lossy(key);
             let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();
@@ -53,6 +62,8 @@ impl Progress {
                 progress.slot = Some(parse(&key, value)?);
             } else if let Some(oid) = rest.strip_prefix("table/").and_then(|oid| oid.parse().ok()) {
                 progress.tables.insert(oid, parse(&key, value)?);
+            } else if let Some(name) = rest.strip_prefix("topic/") {
+                progress.topics.insert(name.to_owned(), parse(&key, value)?);
             } else {
                 progress.publications.read(rest, value)?;
             }
@@ -84,6 +95,11 @@ impl Progress {
         let known = self.table(table.oid).map(|record| record.leaves.as_slice()).unwrap_or_default();
         let known: HashSet<u32> = known.iter().copied().collect();
         table.leaves.iter().filter(move |leaf| !known.contains(&leaf.oid))
+    }
+
+    /// Whether a table of this name is known, be it one that has left.
+    pub(crate) fn knows(&self, schema: &str, table: &str) -> bool {
+        self.tables.values().any(|record| record.schema == schema && record.table == table)
     }
 
     /// Whether another table of this name is known, of which changes may still be on their way.

@@ -52,6 +52,16 @@ pub(crate) struct TableRecord {
     pub(crate) left: Option<Lsn>,
 }
 
+/// What is known of a topic that events go to. Written before the first of them, so one that is missing later was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicRecord {
+    /// How many partitions the keys are spread over.
+    pub(crate) partitions: i32,
+    /// Schema and name of the table whose events alone are in it; the topic is forgotten with the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) table: Option<(String, String)>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TableState {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waltap_error::Result;
 use waltap_kafka::Entries;
 
-use super::record::{SlotRecord, json};
+use super::record::{SlotRecord, TopicRecord, json};
 use crate::kafka::ProgressTopic;
 use crate::sink::{Account, NotTaken, Record, Sink};
 
@@ -72,6 +72,23 @@ impl Store {
     /// Writes or deletes records; each key goes behind what all keys of the tap begin with.
     pub(crate) async fn write_under(&self, records: Vec<(String, Option<Vec<u8>>)>) -> Result<()> {
         self.write(records.into_iter().map(|(key, value)| (format!("{}{key}", self.prefix), value)).collect()).await
+    }
+
+    pub(crate) async fn write_topics(&self, records: &[(String, TopicRecord)]) -> Result<()> {
+        let mut written = Vec::with_capacity(records.len());
+        for (name, record) in records {
+            written.push((self.topic_key(name), Some(json(record)?)));
+        }
+        self.write(written).await
+    }
+
+    pub(crate) async fn forget_topics(&self, names: &[String]) -> Result<()> {
+        self.write(names.iter().map(|name| (self.topic_key(name), None)).collect()).await
+    }
+
+    /// No topic's name has a slash.
+    fn topic_key(&self, name: &str) -> String {
+        format!("{}topic/{name}", self.prefix)
     }
 
     fn slot_key(&self) -> String {

@@ -1,26 +1,22 @@
 //! What a tap has for its whole life, whatever becomes of its connections.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use waltap_error::{Code, Error, Result};
-use waltap_kafka::TopicSpecification;
+use waltap_error::Result;
 use waltap_postgres::catalog::Table;
 
 use super::Covered;
+use super::topics::KnownTopics;
 use crate::board::Board;
 use crate::guard::GivenUp;
 use crate::kafka::{Cluster, ProgressTopic};
 use crate::metrics::Metrics;
-use crate::naming::{TopicClaims, outbox_topic_name};
+use crate::naming::TopicClaims;
 use crate::options::{Delivery, KafkaSinkOptions, Options, SnapshotMode, TransactionBounds};
 use crate::progress::Store;
-use crate::sink::{Output, Reports, Sink, Topic};
+use crate::sink::{Output, Reports, Sink};
 use crate::source::{Replication, Server, Sql};
-
-/// How long Kafka may take to answer about topics. Longer than a leader's election.
-const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the taps of a capture share.
 #[derive(Debug)]
@@ -60,13 +56,12 @@ pub(crate) struct Context {
     pub(crate) board: Arc<Board>,
     /// Where columns are hidden, they stay so.
     pub(crate) covered: Covered,
-    /// Partitions of the topics that Kafka is known to have, so that a table's first change does not wait for its answer again.
-    known_topics: Arc<Mutex<HashMap<String, i32>>>,
+    pub(super) topics: KnownTopics,
 }
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, database: String, name: String, slot: String, board: Arc<Board>) -> Self {
-        Context { shared, database, name, slot, board, covered: Covered::default(), known_topics: Arc::default() }
+        Context { shared, database, name, slot, board, covered: Covered::default(), topics: KnownTopics::default() }
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -166,98 +161,5 @@ impl Context {
             Some(name) => sql.published(name, tables).await,
             None => Ok(tables),
         }
-    }
-
-    /// The topics of tables (`schema`, `table`), claimed for them and made when they are missing. In the order of the question.
-    pub(crate) async fn topics(&self, tables: &[(&str, &str)]) -> Result<Vec<Topic>> {
-        let mut names = Vec::with_capacity(tables.len());
-        for (schema, table) in tables {
-            let topic = self.options().topic.topic(&self.database, schema, table)?;
-            match self.options().topic.is_shared() {
-                true => self.shared.claims.claim(&topic, "", "", "tables")?,
-                false => self.shared.claims.claim(&topic, &self.database, schema, table)?,
-            }
-            names.push(topic);
-        }
-        self.ensure_topics(names).await
-    }
-
-    /// The topic of the database's logical messages, made when it is missing.
-    pub(crate) async fn message_topic(&self) -> Result<Topic> {
-        let name = format!("{}.message", self.database);
-        let name = waltap_kafka::legal_topic_name(&name)?.into_owned();
-        self.shared.claims.claim(&name, &self.database, "", "message")?;
-        let mut topics = self.ensure_topics(vec![name]).await?;
-        Ok(topics.swap_remove(0))
-    }
-
-    /// A topic for records that are no table's, made when it is missing. The databases of a capture may share it, for the same purpose.
-    pub(crate) async fn side_topic(&self, name: &str, purpose: &str) -> Result<Topic> {
-        self.side_topic_with(name, purpose, &[]).await
-    }
-
-    /// A topic that rows of outboxes name, made when it is missing. It may be a table's too: what rows name is for the user to say.
-    pub(crate) async fn outbox_topic(&self, name: &str) -> Result<Topic> {
-        let mut topics = self.ensure_topics(vec![outbox_topic_name(name)]).await?;
-        Ok(topics.swap_remove(0))
-    }
-
-    /// The topic of tables' versions, made when it is missing: compacted, so that the last version of every table stays.
-    pub(crate) async fn schema_topic(&self) -> Result<Option<Topic>> {
-        match &self.options().schema_topic {
-            Some(name) => self.side_topic_with(name, "schemas", &[("cleanup.policy", "compact")]).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn side_topic_with(&self, name: &str, purpose: &str, configuration: &[(&str, &str)]) -> Result<Topic> {
-        let name = waltap_kafka::legal_topic_name(name)?.into_owned();
-        self.shared.claims.claim(&name, "", "", purpose)?;
-        let mut topics = self.ensure_topics_with(vec![name], configuration).await?;
-        Ok(topics.swap_remove(0))
-    }
-
-    async fn ensure_topics(&self, names: Vec<String>) -> Result<Vec<Topic>> {
-        self.ensure_topics_with(names, &[]).await
-    }
-
-    async fn ensure_topics_with(&self, names: Vec<String>, configuration: &[(&str, &str)]) -> Result<Vec<Topic>> {
-        let Destination::Kafka(kafka) = &self.shared.destination else {
-            return Ok(names.into_iter().map(|name| Topic { name, partitions: 1 }).collect());
-        };
-        let missing: Vec<TopicSpecification> = {
-            let known = self.known_topics();
-            // Tables may share a topic, which is asked for once.
-            let names: BTreeSet<&String> = names.iter().collect();
-            names
-                .into_iter()
-                .filter(|name| !known.contains_key(*name))
-                .map(|name| TopicSpecification {
-                    name: name.clone(),
-                    partitions: kafka.options.partitions,
-                    replication_factor: kafka.options.replication_factor,
-                    configuration: configuration.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-                })
-                .collect()
-        };
-        if !missing.is_empty() {
-            let ensured = kafka.cluster.ensure(&missing, TOPICS_TIMEOUT).await?;
-            self.known_topics().extend(ensured.into_iter().map(|topic| (topic.name, topic.partitions)));
-        }
-        let known = self.known_topics();
-        let topic = |name: String| match known.get(&name) {
-            Some(&partitions) => Ok(Topic { name, partitions }),
-            None => Err(Error::configuration(Code::INTERNAL, format!("topic {name} was asked for and is not known"))),
-        };
-        names.into_iter().map(topic).collect()
-    }
-
-    /// Forgets the topics that Kafka was seen to have: one may have been deleted since.
-    pub(crate) fn forget_topics(&self) {
-        self.known_topics().clear();
-    }
-
-    fn known_topics(&self) -> MutexGuard<'_, HashMap<String, i32>> {
-        self.known_topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,6 +16,7 @@ mod spill;
 mod stream;
 mod table_version;
 mod tables;
+mod topics;
 mod transactions;
 mod types;
 mod uncovered;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use waltap_error::{Error, Kind, Result};
+use waltap_error::{Code, Error, Kind, Result};
 use waltap_postgres::slot::publication_names;
 
 pub(crate) use context::{Context, Destination, KafkaDestination, Shared};
@@ -75,6 +76,15 @@ pub(crate) async fn run(context: Context, mut shutdown: watch::Receiver<bool>) -
             }
             Err(error) => error,
         };
+        if error.code() == Code::RETAINED_WAL {
+            context.board.fail(&error, TapState::Failed);
+            // A capture with no other tap ends with this one, and the guard with it.
+            tokio::select! {
+                biased;
+                () = stop_asked(&mut shutdown) => {}
+                _ = context.shared.given_up.gone(&context.database) => {}
+            }
+        }
         if error.kind() != Kind::Transient {
             if context.is_temporary() {
                 remove_publications(&context).await;

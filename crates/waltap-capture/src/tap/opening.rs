@@ -108,7 +108,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     let names = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str()));
     // The rows of the others name their topics.
     let names: Vec<(&str, &str)> = names.filter(|(schema, table)| context.options().outbox(schema, table).is_none()).collect();
-    context.forget_topics();
+    context.begin_topics(&mut progress);
     context.topics(&names).await?;
     // Before there is a slot too, so that what cannot be is said at once.
     let side_topics = SideTopics::open(context).await?;
@@ -254,6 +254,7 @@ async fn create(
 async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Look, start: Lsn) -> Result<Rows> {
     let server = sql.slot(&context.slot).await?.map_or(start, |state| state.server_lsn);
     progress.keep(|oid| look.tables.iter().any(|table| table.oid == oid), server, start).await?;
+    context.release_topics(progress, &look.tables).await?;
     note_leaves(context, progress, &look.tables).await?;
     tracing::info!(database = context.database, slot = context.slot, lsn = %start, "going on with the slot");
     let tables = unread(context, progress, &look.tables);

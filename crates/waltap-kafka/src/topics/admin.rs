@@ -137,7 +137,7 @@ fn new_topic(topic: &TopicSpecification) -> NewTopic<'_> {
 }
 
 /// The command with which an administrator makes the topic as we would.
-fn create_command(brokers: &str, topic: &TopicSpecification) -> String {
+pub(super) fn create_command(brokers: &str, topic: &TopicSpecification) -> String {
     use std::fmt::Write;
     let mut command =
         format!("kafka-topics.sh --bootstrap-server {brokers} --create --topic {} --partitions {}", topic.name, topic.partitions);
@@ -169,6 +169,7 @@ mod tests {
             partitions: 3,
             replication_factor: -1,
             configuration: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
+            known_partitions: None,
         };
         let error = admin.refusal(&topic, RDKafkaErrorCode::TopicAuthorizationFailed);
         assert_eq!((error.kind(), error.code()), (Kind::Configuration, Code::TOPIC));

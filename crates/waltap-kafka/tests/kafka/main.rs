@@ -29,7 +29,7 @@ fn options_with(brokers: &str, properties: &[(&str, &str)]) -> Options {
 
 fn specification(name: &str, partitions: i32, configuration: &[(&str, &str)]) -> TopicSpecification {
     let configuration = configuration.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    TopicSpecification { name: name.to_owned(), partitions, replication_factor: 1, configuration }
+    TopicSpecification { name: name.to_owned(), partitions, replication_factor: 1, configuration, known_partitions: None }
 }
 
 /// A name that no other test uses.

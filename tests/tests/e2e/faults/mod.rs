@@ -5,6 +5,7 @@ mod publication;
 mod settings;
 mod slot;
 mod source;
+mod topics;
 
 use std::time::Duration;
 

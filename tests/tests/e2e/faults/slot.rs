@@ -80,7 +80,7 @@ fn an_ordinary_role_begins_anew_after_a_lost_slot() -> Result {
         let drop = [&["slots", "drop", "--yes", "--database", "shop"], &server[..]].concat();
         let dropped = kit.output(&drop, &[], DEADLINE).await?;
         dropped.expect(0, &["waltap_waltap of database shop stays", "keep their slots: waltap_waltap_crm"])?;
-        ensure!(dropped.stdout == "dropped 0 slots and 0 publications, forgot 2 records of progress\n", "{}", dropped.stdout);
+        ensure!(dropped.stdout == "dropped 0 slots and 0 publications, forgot 3 records of progress\n", "{}", dropped.stdout);
 
         // The one database begins anew, the other goes on.
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;

@@ -60,6 +60,7 @@ impl Session<'_> {
             (facts.server, facts.confirmed)
         };
         self.progress.keep(captured, server, confirmed).await?;
+        self.context.release_topics(&self.progress, &self.catalog).await?;
         note_leaves(self.context, &mut self.progress, &self.catalog).await?;
         self.export_unread();
         Ok(())
