@@ -89,8 +89,13 @@ async fn readyz<S: Shown>(State(shown): State<S>) -> Response {
     if shown.is_ready() {
         let status = shown.status();
         let stands_by = status.taps.iter().any(|tap| tap.state == TapState::Standby);
-        return format!("{}
-{}", if stands_by { "standby" } else { "ready" }, alarms(&status)).into_response();
+        return format!(
+            "{}
+{}",
+            if stands_by { "standby" } else { "ready" },
+            alarms(&status)
+        )
+        .into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons(&shown.status())).into_response()
 }

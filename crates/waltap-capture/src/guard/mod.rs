@@ -129,7 +129,9 @@ impl Guard {
         let patience = self.options.guard.stall_timeout?;
         let facts = board?.facts();
         let watched = self.watched.entry(database.to_owned()).or_default();
-        if matches!(facts.state, TapState::Idle | TapState::Standby | TapState::Failed | TapState::Stopped) || slot.server_lsn <= facts.confirmed {
+        if matches!(facts.state, TapState::Idle | TapState::Standby | TapState::Failed | TapState::Stopped)
+            || slot.server_lsn <= facts.confirmed
+        {
             watched.stall = None;
             return None;
         }
@@ -163,7 +165,8 @@ impl Guard {
             if error.code() != Code::SLOT_IN_USE {
                 return Err(error);
             }
-            terminate_reader(sql, &slot.name).await?;
+            // Whatever it calls itself: nobody else reads a slot of this name.
+            terminate_reader(sql, &slot.name, "").await?;
             drop_slot(&own, &slot.name, RELEASE_PATIENCE).await?;
         }
         tracing::warn!(

@@ -48,13 +48,8 @@ impl Progress {
     }
 
     fn from_records(store: Store, records: &Entries) -> Result<Self> {
-        let mut progress = Progress {
-            store,
-            slot: None,
-            tables: BTreeMap::new(),
-            publications: Remembered::default(),
-            topics: BTreeMap::new(),
-        };
+        let mut progress =
+            Progress { store, slot: None, tables: BTreeMap::new(), publications: Remembered::default(), topics: BTreeMap::new() };
         for (key, value) in records {
             let key = String::from_utf8_lossy(key);
             let rest = key.strip_prefix(&progress.store.prefix).unwrap_or_default();

@@ -77,14 +77,6 @@ pub async fn drop_slot(client: &Client, name: &str, patience: Duration) -> Resul
     }
 }
 
-/// Ends the connection that reads a slot, if there is one. Needs to be its role, or a role with the rights of `pg_signal_backend`.
-pub async fn terminate_reader(client: &Client, name: &str) -> Result<()> {
-    let query =
-        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL";
-    client.execute(query, &[&name]).await.map_err(|error| refused(format!("ending the connection that reads {name}"), error))?;
-    Ok(())
-}
-
 async fn in_use(client: &Client, name: &str, error: tokio_postgres::Error) -> Error {
     let reader = inspect(client, name).await.ok().flatten().and_then(|slot| slot.active_pid);
     let remedy = match reader {
