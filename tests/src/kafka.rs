@@ -21,6 +21,8 @@ pub struct KafkaOptions {
     pub properties: Vec<(String, String)>,
     /// The port that it names to its clients instead of its own: a proxy's, which must lead to [`Kafka::inner_port`].
     pub through_port: Option<u16>,
+    /// The cluster's id, of 22 characters as base64 has them; without one all Kafkas of the kit have the same.
+    pub cluster_id: Option<String>,
     /// Users and passwords. When there are some, clients of [`Kafka::guarded_brokers`] must log in (SASL/PLAIN without TLS), and
     /// may do nothing there: no access rule lets them.
     pub users: Vec<(String, String)>,
@@ -54,6 +56,15 @@ impl Kafka {
         ensure!(home.join("formatted").exists(), "there is no Kafka in {}: run scripts/install-kafka.sh", home.display());
         let folder = TempFolder::new()?;
         copy_folder(&home.join("formatted"), &folder.path().join("data"))?;
+        if let Some(cluster_id) = &options.cluster_id {
+            let file = folder.path().join("data/meta.properties");
+            let text = fs::read_to_string(&file)?;
+            let lines = text.lines().map(|line| match line.split_once('=') {
+                Some(("cluster.id", _)) => format!("cluster.id={cluster_id}\n"),
+                _ => format!("{line}\n"),
+            });
+            fs::write(file, lines.collect::<String>())?;
+        }
         let (port, inner_port, guarded_port) = (free_port()?, free_port()?, free_port()?);
         let mut kafka =
             Kafka { home, folder, log, port, inner_port, guarded_port, through_port: options.through_port, broker: None };

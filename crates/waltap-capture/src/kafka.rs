@@ -31,6 +31,15 @@ impl Cluster {
         }
     }
 
+    /// The id of the cluster, where it has one.
+    pub(crate) async fn id(&self, timeout: Duration) -> Result<Option<String>> {
+        match self {
+            Cluster::Kafka(topics) => topics.cluster_id(timeout).await,
+            #[cfg(test)]
+            Cluster::Simulated(_) => Ok(None),
+        }
+    }
+
     /// A new sink, with nothing in flight.
     pub(crate) fn open_sink(&self, options: &KafkaSinkOptions, reports: Reports) -> Result<Sink> {
         match self {

@@ -53,6 +53,26 @@ pub(crate) fn plan(
     }
 }
 
+/// Whether this is the Kafka cluster that the events of before are in. `cluster` is the id of the one that was reached.
+pub(crate) fn check_cluster(remembered: Option<&SlotRecord>, cluster: Option<&str>, found: Option<&SlotState>) -> Result<()> {
+    // A slot that was not read yet has no events anywhere.
+    let Some(record) = remembered.filter(|record| record.acknowledged.is_some()) else { return Ok(()) };
+    match (&record.cluster, cluster) {
+        (Some(before), Some(now)) if before != now => Err(Error::configuration(
+            Code::OTHER_CLUSTER,
+            format!(
+                "the events of slot {} went to the Kafka cluster {before}, and this one is {now}: what PostgreSQL has forgotten since need not be in it",
+                record.slot
+            ),
+        )
+        .remedy(format!(
+            "correct --brokers; or, where this cluster is meant from now on, start anew in it: {}, then capture again",
+            drop_command(&record.slot, found)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a slot that is there sends transactions when it is asked to. The server makes a slot of two phases out of another one when the
 /// stream starts, but never the other way: what was sent when it was prepared would be sent again at its commit, as another transaction.
 pub(crate) fn check_two_phase(slot: &str, found: Option<&SlotState>, wanted: bool) -> Result<()> {
@@ -215,6 +235,7 @@ mod tests {
         SlotRecord {
             system_id: "7".to_owned(),
             slot: "s".to_owned(),
+            cluster: None,
             acknowledged: acknowledged.map(Lsn),
             position: None,
             timeline: None,
@@ -276,6 +297,18 @@ mod tests {
     #[test]
     fn without_a_snapshot_a_slot_that_the_user_made_is_taken() {
         assert_eq!(plan("s", "7", None, Some(&found(5)), SnapshotMode::Never).unwrap(), SlotPlan::Resume(Lsn(5)));
+    }
+
+    #[test]
+    fn another_cluster_is_refused() {
+        let of = |acknowledged, cluster: Option<&str>| SlotRecord { cluster: cluster.map(str::to_owned), ..record(acknowledged) };
+        let check = |record: SlotRecord, now| check_cluster(Some(&record), now, None).map_err(|error| error.code());
+        assert_eq!(check(of(Some(100), Some("a")), Some("b")), Err(Code::OTHER_CLUSTER));
+        assert_eq!(check(of(Some(100), Some("a")), Some("a")), Ok(()));
+        assert_eq!(check(of(Some(100), None), Some("b")), Ok(()), "written before clusters were");
+        assert_eq!(check(of(Some(100), Some("a")), None), Ok(()));
+        assert_eq!(check(of(None, Some("a")), Some("b")), Ok(()), "nothing was read");
+        assert!(check_cluster(None, Some("b"), None).is_ok());
     }
 
     #[test]

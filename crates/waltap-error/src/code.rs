@@ -67,6 +67,7 @@ codes! {
     33 CONFLICTING_OPTIONS "Two options contradict each other";
     34 KEY_COLUMNS "A record key names columns that the table does not have";
     35 NO_COLUMN "A chosen column is not there";
+    36 OTHER_CLUSTER "This is not the Kafka cluster that the capture writes to";
     40 MALFORMED_MESSAGE "A replication message is malformed";
     41 TEXT_ENCODING "A text cannot be given as UTF-8";
     42 SERVER_VERSION "This version of PostgreSQL is not supported";

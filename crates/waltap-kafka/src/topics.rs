@@ -93,6 +93,11 @@ impl Topics {
         blocking(move || ensure(&options, &wanted, deadline)).await
     }
 
+    /// The id of the cluster, where it has one.
+    pub async fn cluster_id(&self, timeout: Duration) -> Result<Option<String>> {
+        Ok(crate::probe::probe(&self.options, timeout).await?.cluster_id)
+    }
+
     /// What is known of a topic; `None` when there is none of that name, or none that we may see.
     pub async fn describe(&self, name: &str, timeout: Duration) -> Result<Option<TopicDescription>> {
         let (options, name, deadline) = (self.options.clone(), name.to_owned(), Instant::now() + timeout);

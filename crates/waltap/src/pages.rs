@@ -51,6 +51,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0033"
     "WT0034"
     "WT0035"
+    "WT0036"
     "WT0040"
     "WT0041"
     "WT0042"

@@ -13,7 +13,7 @@ use super::databases_to_capture;
 use crate::kafka::ProgressTopic;
 use crate::options::{Options, SinkOptions, SnapshotMode};
 use crate::progress::{Progress, Store};
-use crate::slot_plan::{check_two_phase, plan};
+use crate::slot_plan::{check_cluster, check_two_phase, plan};
 
 /// Whether Kafka answers, takes our credentials, and has brokers enough. The error says why it does not answer.
 pub async fn check_sink(options: &Options, patience: Duration) -> Result<Vec<Finding>> {
@@ -35,6 +35,7 @@ pub async fn check_progress(options: &Options, patience: Duration) -> Result<Vec
     if options.snapshot == SnapshotMode::Only {
         return Ok(Vec::new());
     }
+    let cluster = probe(&kafka.client, patience).await?.cluster_id;
     let topic = waltap_kafka::ProgressTopic::open_if_there(&kafka.client, PROGRESS_TOPIC_DEFAULT, patience).await?;
     let topic = topic.map(ProgressTopic::Kafka).map(Arc::new);
     let sql = options.source.sql(options.source.maintenance_database()).await?;
@@ -52,6 +53,9 @@ pub async fn check_progress(options: &Options, patience: Duration) -> Result<Vec
         // A server that does not tell its number is taken for the right one here; the capture asks in another way.
         let system_id = system_id.clone().or(recorded).unwrap_or_default();
         if let Err(error) = check_two_phase(&slot, found.as_ref(), options.streaming.two_phase) {
+            findings.push(Finding::of(&error).database(&database));
+        }
+        if let Err(error) = check_cluster(remembered.as_ref(), cluster.as_deref(), found.as_ref()) {
             findings.push(Finding::of(&error).database(&database));
         }
         match plan(&slot, &system_id, remembered.as_ref(), found.as_ref(), options.snapshot) {

@@ -14,6 +14,9 @@ pub(crate) struct SlotRecord {
     pub(crate) system_id: String,
     /// The slot's name.
     pub(crate) slot: String,
+    /// The id of the Kafka cluster that the events went to, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster: Option<String>,
     /// Up to where the server may have been told to forget. `None` while the slot is being made: then nothing was read from it.
     ///
     /// Written before the server is told, so a slot that is further was moved by somebody else.
@@ -151,6 +154,7 @@ mod tests {
         let slot = SlotRecord {
             system_id: "7".to_owned(),
             slot: "s".to_owned(),
+            cluster: None,
             acknowledged: Some(Lsn(0x1_0000_0010)),
             position: None,
             timeline: None,
@@ -164,6 +168,8 @@ mod tests {
         let text = json(&placed).unwrap();
         assert!(std::str::from_utf8(&text).unwrap().ends_with(r#","position":{"commit_lsn":"0/20","ordinal":3}}"#));
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), placed);
+        let mirrored = SlotRecord { cluster: Some("c".to_owned()), ..slot.clone() };
+        assert_eq!(parse::<SlotRecord>("k", &json(&mirrored).unwrap()).unwrap(), mirrored);
         let creating = SlotRecord { acknowledged: None, ..slot };
         assert_eq!(parse::<SlotRecord>("k", &json(&creating).unwrap()).unwrap(), creating);
         assert_eq!(parse::<SlotRecord>("k", b"{}").unwrap_err().code(), Code::PROGRESS);

@@ -18,6 +18,9 @@ use crate::progress::Store;
 use crate::sink::{Output, Reports, Sink};
 use crate::source::{Replication, Server, Sql};
 
+/// How long Kafka may take to say which cluster it is.
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the taps of a capture share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -101,6 +104,14 @@ impl Context {
                 }
             },
             Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
+        }
+    }
+
+    /// The id of the Kafka cluster, where it has one. Asked anew each time: the brokers' names may lead elsewhere by now.
+    pub(crate) async fn cluster_id(&self) -> Result<Option<String>> {
+        match &self.shared.destination {
+            Destination::Kafka(kafka) => kafka.cluster.id(CLUSTER_TIMEOUT).await,
+            Destination::Output(_) => Ok(None),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::position::Position;
 use crate::progress::{Progress, SlotRecord};
 use crate::publications::Memory;
 use crate::sink::{Reports, Sink};
-use crate::slot_plan::{SlotPlan, check_two_phase, plan, went_back};
+use crate::slot_plan::{SlotPlan, check_cluster, check_two_phase, plan, went_back};
 use crate::snapshot::ExportedSnapshot;
 use crate::source::{Replication, Sql};
 
@@ -103,6 +103,9 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         true => SlotPlan::Create,
         false => plan(&context.slot, &system_id, progress.slot.as_ref(), found.as_ref(), mode)?,
     };
+    let cluster = context.cluster_id().await?;
+    check_cluster(progress.slot.as_ref(), cluster.as_deref(), found.as_ref())?;
+    let cluster = cluster.or_else(|| progress.slot.as_ref().and_then(|record| record.cluster.clone()));
     check_two_phase(&context.slot, found.as_ref(), context.options().streaming.two_phase)?;
     memory.settle(&mut progress, mode == SnapshotMode::Initial).await?;
     let names = look.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str()));
@@ -126,8 +129,8 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     let reads = sink.is_transactional().then(|| reads(context, &look.publications));
     let timeline = (position.is_some() || sink.is_transactional()).then_some(timeline);
     let acknowledged = progress.slot.as_ref().and_then(|record| record.acknowledged).unwrap_or(start).max(start);
-    let record =
-        SlotRecord { system_id, slot: context.slot.clone(), acknowledged: Some(acknowledged), position, timeline, reads };
+    let slot = context.slot.clone();
+    let record = SlotRecord { system_id, slot, cluster, acknowledged: Some(acknowledged), position, timeline, reads };
     if progress.slot.as_ref() != Some(&record) {
         progress.set_slot(&sink, record.clone()).await?;
     }
@@ -229,6 +232,7 @@ async fn create(
             SlotRecord {
                 system_id: system_id.to_owned(),
                 slot: slot.clone(),
+                cluster: None,
                 acknowledged: None,
                 position: None,
                 timeline: None,

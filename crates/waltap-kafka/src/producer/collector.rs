@@ -13,11 +13,12 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, watch};
+use waltap_error::{Code, Error};
 
 use super::RECORD_OVERHEAD_BYTES;
 use crate::classify;
 use crate::delivery::DeliveryObserver;
-use crate::log_bridge::LogBridge;
+use crate::log_bridge::{LogBridge, without_thread};
 use crate::reachability::BrokerState;
 
 /// How many runs are handed over at most in one call: bounds the memory of one batch, not its meaning.
@@ -31,6 +32,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait before trying again when librdkafka's own bound was hit: its memory is given back a moment after the report.
 const NATIVE_FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// Under this name librdkafka says, as a warning and in no other way, that a broker answers which is of another cluster than those before.
+const OTHER_CLUSTER_FACILITY: &str = "CLUSTERID";
 
 /// What a producer has taken and not yet reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,6 +286,14 @@ impl Collector {
         );
     }
 
+    fn note_other_cluster(&self, message: &str) {
+        let error = Error::transient(Code::OTHER_CLUSTER, "the brokers answer as another Kafka cluster than before")
+            .source(without_thread(message).to_owned());
+        if !self.shared.muted.load(Ordering::Acquire) {
+            self.lock().observer.failed(0, error);
+        }
+    }
+
     fn note_statistics(&self, statistics: &[u8]) {
         let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else { return };
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
@@ -307,6 +319,10 @@ impl ProducerContext for Collector {
 
 impl ClientContext for Collector {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // Its records would go on into a cluster in which those of before need not be.
+        if facility == OTHER_CLUSTER_FACILITY && matches!(level, RDKafkaLogLevel::Warning) {
+            self.note_other_cluster(message);
+        }
         self.log.log(level, facility, message);
     }
 

@@ -1,5 +1,6 @@
 //! Each fault ends, or waits, with its own message and code, and nothing is lost once it is mended.
 
+mod clusters;
 mod kafka;
 mod publication;
 mod settings;
