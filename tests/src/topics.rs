@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -139,6 +139,13 @@ impl Topics {
         let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         let made = admin.create_topics(&[topic], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
         refused(made)
+    }
+
+    /// Gives a topic more partitions.
+    pub async fn grow(&self, topic: &str, partitions: usize) -> Result {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let more = NewPartitions::new(topic, partitions);
+        refused(admin.create_partitions([&more], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?)
     }
 
     /// Removes a topic.

@@ -13,6 +13,7 @@
 mod classify;
 mod delivery;
 mod inquiry;
+mod key_partition;
 mod listener;
 mod log_bridge;
 mod options;
@@ -27,6 +28,7 @@ mod topic_name;
 mod topics;
 
 pub use delivery::DeliveryObserver;
+pub use key_partition::key_partition;
 pub use options::{
     CLIENT_ID_DEFAULT, Compression, LINGER_DEFAULT, MESSAGE_BYTES_MAX_DEFAULT, Options, QUEUE_BYTES_DEFAULT, Settings,
 };

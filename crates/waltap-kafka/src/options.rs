@@ -212,6 +212,11 @@ impl Options {
         Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
     }
 
+    /// Whether keys belong to the partitions that Java clients give them, and not to those of another `partitioner`.
+    pub fn places_keys_as_java(&self) -> bool {
+        self.properties.get("partitioner").is_some_and(|partitioner| matches!(partitioner.trim(), "murmur2" | "murmur2_random"))
+    }
+
     /// The principal that Kafka's access rules are written for, as far as we know it.
     pub(crate) fn principal(&self) -> String {
         format!("User:{}", self.username.as_deref().unwrap_or("<the user that waltap connects as>"))

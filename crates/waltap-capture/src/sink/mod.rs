@@ -18,7 +18,10 @@ pub(crate) use reports::{Account, Reports, TableCount};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topic {
     pub(crate) name: String,
+    /// How many partitions records go to. It may have got more since.
     pub(crate) partitions: i32,
+    /// Whether a key belongs to one of these, so that it stays where it was. Otherwise Kafka's client chooses, among those of the moment.
+    pub(crate) places_keys: bool,
 }
 
 /// A record on its way, borrowed from who made it.

@@ -132,11 +132,11 @@ impl RecordSink for Outgoing<'_> {
     type Error = Error;
 
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
-        self.take(partition_of(key), key, value, &[])
+        self.take(partition_of(self.topic, key), key, value, &[])
     }
 
     fn record_with_headers(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Result<()> {
-        self.take(partition_of(key), key, value, headers)
+        self.take(partition_of(self.topic, key), key, value, headers)
     }
 
     fn record_to_all(&mut self, value: &[u8], headers: &[Header<'_>]) -> Result<()> {
@@ -148,7 +148,12 @@ fn own(header: &Header<'_>) -> OwnedHeader {
     OwnedHeader { name: header.name.to_owned(), value: header.value.to_vec(), is_json: header.is_json }
 }
 
-/// Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told.
-fn partition_of(key: Option<&[u8]>) -> Option<i32> {
-    key.is_none().then_some(0)
+/// Kafka would spread records without a key over all partitions: their order would be lost, and a repeat could not be told. A key would go to
+/// another partition once the topic has more of them, and what comes behind could be read before what came first.
+fn partition_of(topic: &Topic, key: Option<&[u8]>) -> Option<i32> {
+    match key {
+        None => Some(0),
+        Some(key) if topic.places_keys => Some(waltap_kafka::key_partition(key, topic.partitions)),
+        Some(_) => None,
+    }
 }

@@ -151,7 +151,7 @@ impl<'a> Sender<'a> {
             encoder,
             parser,
             staged: Staged::default(),
-            outbox_topic: Topic { name: String::new(), partitions: 0 },
+            outbox_topic: Topic { name: String::new(), partitions: 0, places_keys: false },
             named: String::new(),
             named_before: String::new(),
             now: PgTime::from(SystemTime::now()),

@@ -136,16 +136,17 @@ impl Context {
 
     async fn ensure_topics(&self, wanted: Vec<Wanted>, configuration: &[(&str, &str)]) -> Result<Vec<Topic>> {
         let Destination::Kafka(kafka) = &self.shared.destination else {
-            return Ok(wanted.into_iter().map(|wanted| Topic { name: wanted.name, partitions: 1 }).collect());
+            return Ok(wanted.into_iter().map(|wanted| Topic { name: wanted.name, partitions: 1, places_keys: false }).collect());
         };
+        let places_keys = kafka.options.client.places_keys_as_java();
         let unseen = self.unseen(&wanted, &kafka.options, configuration);
         if !unseen.is_empty() {
             let ensured = kafka.cluster.ensure(&unseen, TOPICS_TIMEOUT).await?;
-            self.keep_topics(&wanted, &ensured).await?;
+            self.keep_topics(&wanted, &ensured, &kafka.options).await?;
         }
         let state = self.topics.lock();
         let topic = |Wanted { name, .. }| match state.seen.get(&name) {
-            Some(&partitions) => Ok(Topic { name, partitions }),
+            Some(&partitions) => Ok(Topic { name, partitions, places_keys }),
             None => Err(Error::configuration(Code::INTERNAL, format!("topic {name} was asked for and is not known"))),
         };
         wanted.into_iter().map(topic).collect()
@@ -168,22 +169,65 @@ impl Context {
     }
 
     /// Keeps topics in progress that are new to it, before anything is sent to them; then they count as seen.
-    async fn keep_topics(&self, wanted: &[Wanted], ensured: &[EnsuredTopic]) -> Result<()> {
-        let records: Vec<(String, TopicRecord)> = {
+    async fn keep_topics(&self, wanted: &[Wanted], ensured: &[EnsuredTopic], options: &KafkaSinkOptions) -> Result<()> {
+        let mut records = Vec::new();
+        let mut seen = Vec::with_capacity(ensured.len());
+        {
             let state = self.topics.lock();
-            let is_new = |topic: &&EnsuredTopic| state.kept.as_ref().is_some_and(|kept| !kept.contains_key(&topic.name));
-            let record = |topic: &EnsuredTopic| {
-                let table = wanted.iter().find(|wanted| wanted.name == topic.name).and_then(|wanted| wanted.table.clone());
-                (topic.name.clone(), TopicRecord { partitions: topic.partitions, table })
-            };
-            ensured.iter().filter(is_new).map(record).collect()
-        };
+            for topic in ensured {
+                let before = state.kept.as_ref().and_then(|kept| kept.get(&topic.name));
+                let partitions = self.partitions_used(topic, before, options);
+                if state.kept.is_some() && before.is_none_or(|record| record.partitions != partitions) {
+                    let table = wanted.iter().find(|wanted| wanted.name == topic.name).and_then(|wanted| wanted.table.clone());
+                    records.push((topic.name.clone(), TopicRecord { partitions, table }));
+                }
+                seen.push((topic.name.clone(), partitions));
+            }
+        }
         self.store().write_topics(&records).await?;
         let mut state = self.topics.lock();
         if let Some(kept) = &mut state.kept {
             kept.extend(records);
         }
-        state.seen.extend(ensured.iter().map(|topic| (topic.name.clone(), topic.partitions)));
+        state.seen.extend(seen);
         Ok(())
+    }
+
+    /// Over how many partitions keys are spread. A topic that has got more keeps its keys where they are, or the events of one would stand in
+    /// two partitions, which nobody reads in order; unless `--partitions` says that so many are meant.
+    fn partitions_used(&self, topic: &EnsuredTopic, before: Option<&TopicRecord>, options: &KafkaSinkOptions) -> i32 {
+        let found = topic.partitions;
+        let Some(before) = before.map(|record| record.partitions).filter(|before| *before < found) else { return found };
+        let (database, name) = (&self.database, &topic.name);
+        if !options.client.places_keys_as_java() {
+            tracing::warn!(
+                database,
+                topic = name,
+                before,
+                found,
+                "the topic has more partitions than before: its keys have moved"
+            );
+            return found;
+        }
+        if found == options.partitions {
+            tracing::warn!(
+                database,
+                topic = name,
+                before,
+                found,
+                "the topic has the partitions that --partitions asks for: keys are spread over all of them from here on, and the earlier events \
+                 of a key may stand in another partition"
+            );
+            return found;
+        }
+        tracing::warn!(
+            database,
+            topic = name,
+            before,
+            found,
+            remedy = format!("to spread keys over all of them: --partitions {found}"),
+            "the topic has more partitions than before: keys stay where they are, so that the events of each keep their order"
+        );
+        before
     }
 }

@@ -3,6 +3,7 @@
 mod clusters;
 mod kafka;
 mod publication;
+mod partitions;
 mod settings;
 mod slot;
 mod source;
