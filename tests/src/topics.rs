@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -146,6 +146,17 @@ impl Topics {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
         let more = NewPartitions::new(topic, partitions);
         refused(admin.create_partitions([&more], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?)
+    }
+
+    /// Gives a topic a setting.
+    pub async fn set(&self, topic: &str, name: &str, value: &str) -> Result {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        let set = admin.alter_configs([&change], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
+        match set.into_iter().find_map(std::result::Result::err) {
+            None => Ok(()),
+            Some((_, code)) => Err(Failure::new(format!("topic {topic}: {code}"))),
+        }
     }
 
     /// Removes a topic.

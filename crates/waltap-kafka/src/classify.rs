@@ -88,7 +88,10 @@ pub(crate) fn transaction_error(code: RDKafkaErrorCode, doing: &str) -> Error {
                 )
         }
         E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => {
-            Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: Kafka does not allow it"))
+            Error::configuration(Code::DELIVERY_REFUSED, format!("{doing}: Kafka does not allow it")).remedy(
+                "grant the rights on every topic of the capture: kafka-acls.sh --add --allow-principal User:<user> --operation Describe \
+                 --operation Write --topic <topic>",
+            )
         }
         E::InvalidTransactionTimeout => {
             Error::configuration(Code::KAFKA_PROPERTY, format!("{doing}: the brokers do not allow transactions to last so long"))

@@ -4,6 +4,7 @@ mod clusters;
 mod kafka;
 mod publication;
 mod partitions;
+mod rights;
 mod settings;
 mod slot;
 mod source;

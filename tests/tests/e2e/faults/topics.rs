@@ -1,5 +1,7 @@
 //! Topics that are deleted under a capture: what was confirmed in them is lost, and that is never silent.
 
+use std::time::Instant;
+
 use waltap_tests::{Kafka, PostgresOptions, Result, Waltap, ensure, oracle, run, wait_until};
 
 use super::{DEADLINE, everything_arrives, shop};
@@ -32,8 +34,10 @@ fn a_topic_that_is_deleted_while_running(name: &str, delivery: &str) -> Result {
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         delete(&kafka, TOPIC).await?;
+        let changed = Instant::now();
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (12)").await?;
         stops(&mut waltap, &kafka, 0).await?;
+        println!("it stopped {:?} after the next change", changed.elapsed());
         ensure!(postgres.confirmed("shop").await? < Some(postgres.written().await?), "the slot has passed the change");
 
         // The next start says so too.
