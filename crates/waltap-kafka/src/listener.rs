@@ -64,6 +64,10 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
+        // A reader looks for the coordinator of its group, though we are in none: what Kafka says of that is nothing to us.
+        if code == RDKafkaErrorCode::GroupAuthorizationFailed {
+            return;
+        }
         if code == RDKafkaErrorCode::AllBrokersDown {
             self.all_down.store(true, Ordering::Relaxed);
         }

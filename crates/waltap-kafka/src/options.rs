@@ -285,6 +285,9 @@ const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "100"),
 ];
 
+/// How often the brokers are asked for the topics that are written to. Small questions, of which librdkafka asks one in five minutes by itself.
+const METADATA_INTERVAL_MS: &str = "10000";
+
 fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     let mut set = |name: &str, value: &str| {
@@ -306,6 +309,8 @@ fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     set("statistics.interval.ms", &STATISTICS_INTERVAL.as_millis().to_string());
     // A topic that somebody deleted is made again with the wanted partitions, by us, or not at all.
     set("allow.auto.create.topics", "false");
+    // Each answer names the cluster: that another one has taken its place shows within this time.
+    set("topic.metadata.refresh.interval.ms", METADATA_INTERVAL_MS);
     set("socket.keepalive.enable", "true");
     // A broker that restarts is found again within two seconds.
     set("reconnect.backoff.max.ms", "2000");
