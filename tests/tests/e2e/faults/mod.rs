@@ -2,8 +2,8 @@
 
 mod clusters;
 mod kafka;
-mod publication;
 mod partitions;
+mod publication;
 mod rights;
 mod settings;
 mod slot;
