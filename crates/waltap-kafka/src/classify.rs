@@ -182,8 +182,8 @@ mod tests {
             (E::NotCoordinator, Kind::Transient, Code::PRODUCER_LOST, None),
             // Somebody must act.
             (E::TransactionalIdAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, Some("--transactional-id")),
-            (E::TopicAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, None),
-            (E::ClusterAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, None),
+            (E::TopicAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, Some("kafka-acls.sh")),
+            (E::ClusterAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED, Some("kafka-acls.sh")),
             (E::InvalidTransactionTimeout, Kind::Configuration, Code::KAFKA_PROPERTY, Some("transaction.max.timeout.ms")),
             (E::UnsupportedVersion, Kind::Configuration, Code::DELIVERY_REFUSED, Some("at-least-once")),
             (E::UnsupportedFeature, Kind::Configuration, Code::DELIVERY_REFUSED, Some("at-least-once")),
