@@ -18,13 +18,13 @@ pub(crate) enum Taken {
     Emptied { oid: u32, commit: Lsn },
     /// The first logical message: name its topic, then offer the frame again.
     NoMessageTopic,
-    /// The first message of an outbox for its topic: make [`Stream::wanted_topic`], then offer the frame again.
+    /// The first message of an outbox for its topic: make [`super::Stream::wanted_topic`], then offer the frame again.
     NoOutboxTopic,
     /// There is no more memory for what waits for its commit: write some of it to the disk, then offer the frame again.
     SpillFull,
     /// Taken, and with it the end of a transaction that has waited, by its id: send it before the next frame is taken.
     Replay(u32, Ending),
-    /// Taken, and with it all of a transaction that is prepared, by its id: send it before the next frame is taken, or [`Stream::hold`] it.
+    /// Taken, and with it all of a transaction that is prepared, by its id: send it before the next frame is taken, or [`super::Stream::hold`] it.
     Prepared(u32, Ending),
 }
 
