@@ -14,9 +14,12 @@ demo: ready ## A small shop, a live workload, its changes in Kafka, and proof th
 .PHONY: test
 test: ready-kafka ## Everything: unit, property and end-to-end tests, against real PostgreSQLs (13, 15, 18) and a real Kafka
 	@scripts/install-postgres.sh 13 15 18
+	@scripts/install-pooler.sh
+	@scripts/install-faketime.sh
 	@# Or the first test that starts it would wait for it to be built.
 	cargo build --locked -p waltap
-	cargo test --locked --workspace --no-fail-fast
+	@# The long ones mostly wait, for servers and for what they look for: twice as many at once as there are cores.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} cargo test --locked --workspace --no-fail-fast
 
 # For all scenarios of `make chaos` together, each under both deliveries.
 MINUTES ?= 30
@@ -31,6 +34,14 @@ chaos: ready-kafka ## Faults of all kinds for MINUTES (30); KILLS=200 BROKER_KIL
 .PHONY: pair
 pair: ready-kafka ## Two waltaps of one capture: the first killed twenty times under each delivery, frozen, and robbed of its claim
 	cargo test --locked -p waltap-tests --test chaos -- pair:: --include-ignored --nocapture --test-threads 1
+
+.PHONY: leaders
+leaders: ready-kafka ## A Kafka of three brokers: leaders and the coordinator of transactions killed, and replicas too few
+	cargo test --locked -p waltap-tests --test e2e -- faults::leaders --ignored --nocapture
+
+.PHONY: repair
+repair: ready-kafka ## A million rows read in chunks under writers and kills, and what that does to the stream's latency
+	cargo test --locked -p waltap-tests --test e2e -- chunks:: --ignored --nocapture
 
 .PHONY: test-matrix
 test-matrix: ready-kafka ## The tests of values on every PostgreSQL from 13 to 18
@@ -54,12 +65,45 @@ SECONDS ?= 60
 fuzz: ready-build ready-fuzz ## The fuzz targets, each for SECONDS (60), the checked-in corpus first
 	@scripts/fuzz.sh $(SECONDS)
 
+.PHONY: bench
+bench: ready-kafka ## How fast a backlog is drained, beside PostgreSQL's own client, the barest ones, and Debezium: ROUNDS, SIZE, WORKLOADS, CONTENDERS
+	@scripts/install-connect.sh
+	@scripts/install-mq-bridge.sh
+	cargo build --locked --release -p waltap
+	cargo build --locked --release -p waltap-bench
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin drain
+
+.PHONY: bench-snapshot
+bench-snapshot: ready-kafka ## How fast a table's rows are read, beside psql, a bare client and the barest program that brings them into Kafka: ROUNDS, ROWS, CONTENDERS
+	cargo build --locked --release -p waltap
+	cargo build --locked --release -p waltap-bench
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin snapshot
+
+.PHONY: bench-latency
+bench-latency: ready-kafka ## How long it takes from a commit to its reader, and where the time goes: ROUNDS, SECONDS, RATES, CONTENDERS, FSYNC
+	cargo build --locked --release -p waltap
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin latency
+
+.PHONY: bench-growth
+bench-growth: ready-kafka ## How cost grows with tables, databases, columns, rows, transactions and backlogs: ROUNDS, SIZE, CURVES, MOST
+	cargo build --locked --release -p waltap
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin growth
+
+.PHONY: bench-plots
+bench-plots: ready-build ## Pictures of the benchmarks' raw results, in target/bench/plots
+	cargo run --locked --release -p waltap-bench --bin plots
+
 .PHONY: bench-encoding
 bench-encoding: ready-build ## What it costs to write a value, by type and format, and a row, beside two peers
 	cargo run --locked --release -p waltap-bench --bin encoding
 
+.PHONY: bench-instructions
+bench-instructions: ready-build ## How many instructions a row takes to decode and to write, kept commit by commit in bench/instructions.csv
+	@scripts/install-valgrind.sh
+	cargo run --locked --release -p waltap-bench --bin instructions
+
 .PHONY: bench-delivery
-bench-delivery: ready-kafka ## What exactly-once costs beside at-least-once: throughput and latency, against real servers
+bench-delivery: ready-kafka ## What exactly-once costs beside at-least-once: throughput from a backlog, against real servers
 	cargo build --locked --release -p waltap
 	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin delivery
 

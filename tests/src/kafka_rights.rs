@@ -1,19 +1,23 @@
 //! Access rules and quotas of a Kafka, set over its own protocol: librdkafka's binding knows neither.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{Kafka, Result, ensure};
+use crate::{Kafka, Result, ensure, wait_until};
 
 // The keys of the requests, and the versions that are spoken: the oldest that brokers of today take, whose lengths are plain numbers.
+const DESCRIBE_ACLS: (i16, i16) = (29, 1);
 const CREATE_ACLS: (i16, i16) = (30, 1);
 const DELETE_ACLS: (i16, i16) = (31, 1);
 const ALTER_CLIENT_QUOTAS: (i16, i16) = (49, 0);
 
-// As `ResourceType`, `PatternType`, `AclOperation` and `AclPermissionType` of Kafka's clients number them.
-const PREFIXED: u8 = 4;
-const OPERATION_ALL: u8 = 2;
+// As `AclPermissionType` of Kafka's clients numbers it, and in the enums below `ResourceType`, `PatternType` and `AclOperation`.
 const ALLOW: u8 = 3;
+
+/// How long a broker may take to hear of a rule that its controller has taken.
+const HEARD: Duration = Duration::from_secs(30);
 
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,21 +28,50 @@ pub enum Resource {
     TransactionalId = 5,
 }
 
+/// Which names a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// That name.
+    Literal = 3,
+    /// All that begin so.
+    Prefixed = 4,
+}
+
+/// What a rule allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Anything.
+    All = 2,
+    /// Reading records.
+    Read = 3,
+    /// Writing records.
+    Write = 4,
+    /// Making it.
+    Create = 5,
+    /// Seeing that it is there.
+    Describe = 8,
+    /// Seeing its settings.
+    DescribeConfigs = 10,
+}
+
 impl Kafka {
+    /// Lets a user do one thing, from now on.
+    pub async fn allow(&self, user: &str, resource: Resource, pattern: Pattern, name: &str, operation: Operation) -> Result {
+        let rule = Rule { user, resource, pattern, name, operation };
+        self.ask(CREATE_ACLS, &rule.counted().0).await?;
+        self.wait_heard(&rule, true).await
+    }
+
     /// Lets a user do anything to the resources whose names begin so.
     pub async fn grant(&self, user: &str, resource: Resource, prefix: &str) -> Result {
-        let mut body = Body::default();
-        body.count(1).byte(resource as u8).text(prefix).byte(PREFIXED);
-        body.text(&format!("User:{user}")).text("*").byte(OPERATION_ALL).byte(ALLOW);
-        self.ask(CREATE_ACLS, &body.0).await
+        self.allow(user, resource, Pattern::Prefixed, prefix, Operation::All).await
     }
 
     /// Takes back what [`Kafka::grant`] gave.
     pub async fn revoke(&self, user: &str, resource: Resource, prefix: &str) -> Result {
-        let mut body = Body::default();
-        body.count(1).byte(resource as u8).text(prefix).byte(PREFIXED);
-        body.text(&format!("User:{user}")).text("*").byte(OPERATION_ALL).byte(ALLOW);
-        self.ask(DELETE_ACLS, &body.0).await
+        let rule = Rule { user, resource, pattern: Pattern::Prefixed, name: prefix, operation: Operation::All };
+        self.ask(DELETE_ACLS, &rule.counted().0).await?;
+        self.wait_heard(&rule, false).await
     }
 
     /// How many bytes a second every client may produce; none: as many as it can.
@@ -52,7 +85,26 @@ impl Kafka {
         self.ask(ALTER_CLIENT_QUOTAS, &body.0).await
     }
 
-    async fn ask(&self, (key, version): (i16, i16), body: &[u8]) -> Result {
+    /// Waits until the broker goes by a rule, or no longer does.
+    async fn wait_heard(&self, rule: &Rule<'_>, is_there: bool) -> Result {
+        wait_until("the broker hears of the rule", HEARD, async || {
+            let answer = self.answer(DESCRIBE_ACLS, &rule.body().0).await?;
+            // The number, the time of throttling, the code, no message; then the count of the resources that have such rules.
+            let found = answer.get(12..16).map(|count| count != [0; 4]);
+            Ok(found == Some(is_there))
+        })
+        .await
+    }
+
+    async fn ask(&self, request: (i16, i16), body: &[u8]) -> Result {
+        let answer = self.answer(request, body).await?;
+        // The number, the time of throttling, the count of results; then the first result.
+        let code = answer.get(12..14).map(|code| i16::from_be_bytes([code[0], code[1]]));
+        ensure!(code == Some(0), "Kafka answers {code:?} to request {}: {}", request.0, String::from_utf8_lossy(&answer));
+        Ok(())
+    }
+
+    async fn answer(&self, (key, version): (i16, i16), body: &[u8]) -> Result<Vec<u8>> {
         let mut request = Vec::new();
         request.extend(key.to_be_bytes());
         request.extend(version.to_be_bytes());
@@ -66,10 +118,37 @@ impl Kafka {
         let length = stream.read_i32().await?;
         let mut answer = vec![0; usize::try_from(length)?];
         stream.read_exact(&mut answer).await?;
-        // The number, the time of throttling, the count of results; then the first result.
-        let code = answer.get(12..14).map(|code| i16::from_be_bytes([code[0], code[1]]));
-        ensure!(code == Some(0), "Kafka answers {code:?} to request {key}: {}", String::from_utf8_lossy(&answer));
-        Ok(())
+        Ok(answer)
+    }
+}
+
+/// What a user may do.
+struct Rule<'a> {
+    user: &'a str,
+    resource: Resource,
+    pattern: Pattern,
+    name: &'a str,
+    operation: Operation,
+}
+
+impl Rule<'_> {
+    fn body(&self) -> Body {
+        let mut body = Body::default();
+        self.write(&mut body);
+        body
+    }
+
+    /// One of a list of one.
+    fn counted(&self) -> Body {
+        let mut body = Body::default();
+        body.count(1);
+        self.write(&mut body);
+        body
+    }
+
+    fn write(&self, body: &mut Body) {
+        body.byte(self.resource as u8).text(self.name).byte(self.pattern as u8);
+        body.text(&format!("User:{}", self.user)).text("*").byte(self.operation as u8).byte(ALLOW);
     }
 }
 

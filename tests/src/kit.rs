@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::postgres::repository;
-use crate::{Failure, Kafka, KafkaOptions, Output, Postgres, PostgresOptions, Result, TempFolder, Waltap};
+use crate::{
+    Failure, Kafka, KafkaCluster, KafkaOptions, Output, Pair, Pooler, Postgres, PostgresOptions, Result, TempFolder, Waltap,
+};
 
-/// A test that hangs is ended; the long ones say how long they may take.
-const LIMIT: Duration = Duration::from_secs(300);
+/// A test that hangs is ended; the long ones say how long they may take. The others take a minute or two, of a busy machine several times that.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How much of each log a failed test shows.
 const LOG_LINES_SHOWN: usize = 40;
@@ -23,7 +25,7 @@ pub struct Kit {
     started: AtomicU32,
 }
 
-/// Runs a test within five minutes. On failure the ends of all logs are printed, and the logs are kept in `target/e2e/NAME`.
+/// Runs a test within ten minutes. On failure the ends of all logs are printed, and the logs are kept in `target/e2e/NAME`.
 pub fn run(name: &str, test: impl AsyncFnOnce(&Kit) -> Result) -> Result {
     run_within(name, LIMIT, test)
 }
@@ -69,6 +71,16 @@ impl Kit {
         Postgres::start(options, self.log("postgres")).await
     }
 
+    /// Starts a primary with a standby that follows it.
+    pub async fn pair(&self, options: PostgresOptions) -> Result<Pair> {
+        Pair::start(options, [self.log("primary"), self.log("standby")]).await
+    }
+
+    /// Starts a pooler before a PostgreSQL, with settings of its own.
+    pub async fn pooler(&self, postgres: &Postgres, settings: &[&str]) -> Result<Pooler> {
+        Pooler::start(postgres, settings, self.log("pooler")).await
+    }
+
     /// Starts a Kafka as the kit sets it.
     pub async fn kafka(&self) -> Result<Kafka> {
         self.kafka_with(KafkaOptions::default()).await
@@ -79,6 +91,11 @@ impl Kit {
         Kafka::start(options, self.log("kafka")).await
     }
 
+    /// Starts a Kafka of three brokers.
+    pub async fn kafka_cluster(&self) -> Result<KafkaCluster> {
+        KafkaCluster::start(|| self.log("kafka")).await
+    }
+
     /// Starts `waltap capture` from one to the other as superuser, with more arguments.
     pub fn capture(&self, postgres: &Postgres, kafka: &Kafka, more: &[&str]) -> Result<Waltap> {
         self.capture_within(&[], postgres, kafka, more)
@@ -86,8 +103,13 @@ impl Kit {
 
     /// The same, started by another program: see [`Waltap::start_within`].
     pub fn capture_within(&self, outer: &[&str], postgres: &Postgres, kafka: &Kafka, more: &[&str]) -> Result<Waltap> {
-        let (source, brokers) = (postgres.url("postgres"), kafka.brokers());
-        let arguments = [&["capture", "--source", &source, "--brokers", &brokers], more].concat();
+        self.capture_from(outer, &postgres.url("postgres"), kafka, more)
+    }
+
+    /// The same from a source of another name.
+    pub fn capture_from(&self, outer: &[&str], source: &str, kafka: &Kafka, more: &[&str]) -> Result<Waltap> {
+        let brokers = kafka.brokers();
+        let arguments = [&["capture", "--source", source, "--brokers", &brokers], more].concat();
         Waltap::start_within(outer, &arguments, &[], self.folder(), &self.waltap_name())
     }
 

@@ -17,7 +17,9 @@
 //!
 //! Every server dies with the process of the test, however that ends, and its folder is removed, by the next run at the latest.
 
+mod certificates;
 pub mod checker;
+mod clock;
 mod failure;
 mod folder;
 mod http;
@@ -25,28 +27,34 @@ mod kafka;
 mod kafka_rights;
 mod kit;
 pub mod oracle;
+mod pooler;
 mod ports;
 mod postgres;
 mod process;
 mod proxy;
 mod random;
+mod small_disk;
 mod sql;
 mod topic_ends;
 mod topics;
 mod wait;
 mod waltap;
 
+pub use certificates::Certificates;
+pub use clock::Clock;
 pub use failure::{Failure, Result};
 pub use folder::TempFolder;
 pub use http::{Response, get};
-pub use kafka::{Kafka, KafkaOptions};
-pub use kafka_rights::Resource;
+pub use kafka::{Kafka, KafkaCluster, KafkaOptions};
+pub use kafka_rights::{Operation, Pattern, Resource};
 pub use kit::{Kit, run, run_within};
+pub use pooler::Pooler;
 pub use ports::free_port;
-pub use postgres::{Postgres, PostgresOptions, repository};
+pub use postgres::{Pair, Postgres, PostgresOptions, repository};
 pub use process::{Launch, Process, open_file_bytes};
 pub use proxy::{Direction, Proxy, Side};
 pub use random::Random;
+pub use small_disk::SmallDisk;
 pub use sql::Sql;
 pub use topic_ends::TopicEnds;
 pub use topics::{Record, Topics};

@@ -1,5 +1,6 @@
 //! A private PostgreSQL cluster.
 
+mod pair;
 mod programs;
 
 use std::fs;
@@ -8,13 +9,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+pub use self::pair::Pair;
 use self::programs::Programs;
 pub use self::programs::repository;
 use crate::process::give_to;
-use crate::{Failure, Launch, Process, Result, Sql, TempFolder, free_port, wait_until};
+use crate::{Certificates, Failure, Launch, Process, Result, SmallDisk, Sql, TempFolder, free_port, wait_until};
 
 /// A start is a second; recovery after a crash under load takes some more.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What differs from one cluster to another.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,12 @@ impl PostgresOptions {
         self
     }
 
+    /// Takes connections with TLS too.
+    pub fn with_certificate(self, certificates: &Certificates) -> Self {
+        let own = self.set("ssl", "on").set("ssl_cert_file", &certificates.server().display().to_string());
+        own.set("ssl_key_file", &certificates.key().display().to_string())
+    }
+
     /// Asks a user for a password.
     pub fn ask_password(mut self, user: &str) -> Self {
         self.hba.push(format!("host all {user} 127.0.0.1/32 scram-sha-256"));
@@ -49,6 +57,7 @@ pub struct Postgres {
     log: PathBuf,
     port: u16,
     settings: Vec<(String, String)>,
+    disk: Option<SmallDisk>,
     server: Option<Process>,
 }
 
@@ -58,11 +67,23 @@ impl Postgres {
         let programs = Programs::find(options.major)?;
         let folder = TempFolder::new()?;
         give_to(folder.path(), programs.user())?;
+        if let Some((_, key)) = options.settings.iter().find(|(name, _)| name == "ssl_key_file") {
+            give_to(Path::new(key), programs.user())?;
+        }
         let port = free_port()?;
-        let socket_folder = folder.path().display().to_string();
-        let port_text = port.to_string();
-        let kit_settings = [
-            ("port", port_text.as_str()),
+        let mut settings = Self::kit_settings(port, folder.path());
+        settings.extend(options.settings);
+        let mut cluster = Postgres { programs, folder, log, port, settings, disk: None, server: None };
+        cluster.init(&options.hba).await?;
+        cluster.start_again().await?;
+        Ok(cluster)
+    }
+
+    fn kit_settings(port: u16, folder: &Path) -> Vec<(String, String)> {
+        let socket_folder = folder.display().to_string();
+        let port = port.to_string();
+        let settings = [
+            ("port", port.as_str()),
             ("listen_addresses", "127.0.0.1"),
             ("unix_socket_directories", socket_folder.as_str()),
             ("wal_level", "logical"),
@@ -73,12 +94,7 @@ impl Postgres {
             // A process that is killed loses nothing that it has handed to the kernel: only a machine's crash would.
             ("fsync", "off"),
         ];
-        let mut settings: Vec<_> = kit_settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        settings.extend(options.settings);
-        let mut cluster = Postgres { programs, folder, log, port, settings, server: None };
-        cluster.init(&options.hba).await?;
-        cluster.start_again().await?;
-        Ok(cluster)
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     fn data(&self) -> PathBuf {
@@ -114,6 +130,7 @@ impl Postgres {
         let data = self.data().display().to_string();
         let mut launch = Launch::new(self.programs.path("postgres"), &self.log).arguments(&["-D", &data]);
         launch.user = self.programs.user();
+        launch.outer = self.disk.as_ref().map(SmallDisk::enter).unwrap_or_default();
         for (name, value) in &self.settings {
             launch = launch.arguments(&["-c", &format!("{name}={value}")]);
         }
@@ -135,8 +152,24 @@ impl Postgres {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Puts a small disk in the place of a folder of its data, from the next start on. False: this machine cannot.
+    pub async fn put_on_small_disk(&mut self, folder: &str, bytes: u64) -> Result<bool> {
+        self.disk = SmallDisk::mount(&self.data().join(folder), bytes, self.log.with_extension("disk.log")).await?;
+        Ok(self.disk.is_some())
+    }
+
+    /// The small disk, where there is one.
+    pub fn disk(&self) -> Result<&SmallDisk> {
+        self.disk.as_ref().ok_or_else(|| Failure::new("PostgreSQL is on no small disk"))
+    }
+
     fn server(&mut self) -> Result<&mut Process> {
         self.server.as_mut().ok_or_else(|| Failure::new("PostgreSQL is not running"))
+    }
+
+    /// The number of its first process, of which all others are children; none while it is not running.
+    pub fn id(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::id)
     }
 
     /// Stops it as an administrator would (`-m fast`): sessions are ended, walsenders send what is left.
@@ -245,9 +278,10 @@ impl Postgres {
         if value.is_empty() { Ok(None) } else { Ok(Some(value.parse()?)) }
     }
 
-    /// The end of what is written now, in bytes.
+    /// The end of what is written now, or replayed by a standby, in bytes.
     pub async fn written(&self) -> Result<u64> {
-        Ok(self.sql("postgres").await?.value("SELECT pg_current_wal_lsn() - '0/0'").await?.parse()?)
+        const END: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
+        Ok(self.sql("postgres").await?.value(&format!("SELECT {END} - '0/0'")).await?.parse()?)
     }
 
     /// Waits until all that is written now is confirmed in every named database.

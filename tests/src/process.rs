@@ -25,6 +25,8 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Variables added to this process' own; an empty value takes one away.
     pub environment: Vec<(String, String)>,
+    /// The program that starts it, with its arguments, and that becomes it: such as one that enters a namespace. Runs as ourselves.
+    pub outer: Vec<String>,
     /// User and group id to run as; only root may choose.
     pub user: Option<(u32, u32)>,
     /// Where its standard output goes, beside its standard error when that is the same file. None: it is thrown away.
@@ -41,6 +43,7 @@ impl Launch {
             program: program.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            outer: Vec::new(),
             user: None,
             stdout: Some(log.clone()),
             log,
@@ -55,7 +58,14 @@ impl Launch {
 
     /// The command, through `setpriv`, which tells the kernel to kill it when its parent thread ends.
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new("setpriv");
+        let mut command = match self.outer.split_first() {
+            Some((outer, arguments)) => {
+                let mut command = Command::new(outer);
+                command.args(arguments).arg("setpriv");
+                command
+            }
+            None => Command::new("setpriv"),
+        };
         command.args(["--pdeathsig", "KILL"]);
         if let Some((user, group)) = self.user {
             command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);

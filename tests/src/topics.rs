@@ -89,6 +89,17 @@ impl Topics {
         .await
     }
 
+    /// How many records were ever written to a topic's first partition, whatever has become, or becomes, of them.
+    pub async fn end(&self, topic: &str) -> Result<i64> {
+        let (mut config, topic) = (self.config(), topic.to_owned());
+        config.set("group.id", "kit").set("isolation.level", "read_uncommitted");
+        blocking(move || {
+            let consumer: BaseConsumer = config.create()?;
+            Ok(consumer.fetch_watermarks(&topic, 0, TIMEOUT)?.1)
+        })
+        .await
+    }
+
     /// Shows every record of the topics, up to their present ends, to a visitor; nothing is kept. Blocks.
     pub fn visit(&self, topics: &[&str], visitor: &mut dyn FnMut(Record) -> Result) -> Result {
         let consumer = self.consumer()?;
@@ -161,8 +172,13 @@ impl Topics {
 
     /// Removes a topic.
     pub async fn delete(&self, topic: &str) -> Result {
+        self.delete_all(&[topic]).await
+    }
+
+    /// Removes topics.
+    pub async fn delete_all(&self, topics: &[&str]) -> Result {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
-        let gone = admin.delete_topics(&[topic], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
+        let gone = admin.delete_topics(topics, &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
         refused(gone)
     }
 

@@ -35,6 +35,12 @@ pub fn waltap_binary() -> Result<PathBuf> {
     built.clone().map_err(Failure::new)
 }
 
+/// How long it may take to stream or to be ready: seconds, but a minute and more on a machine that has much else to do.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long it may take to stop: it has ten seconds to drain, and some grace here for a busy machine to end it.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
 /// What a command that ran to its end said.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -121,7 +127,7 @@ impl Waltap {
 
     /// Waits until every tap streams: the rows that were there are in Kafka.
     pub async fn wait_streaming(&mut self) -> Result {
-        self.wait_streaming_within(Duration::from_secs(60)).await
+        self.wait_streaming_within(START_DEADLINE).await
     }
 
     /// The same, with a time of one's own.
@@ -146,7 +152,7 @@ impl Waltap {
 
     /// Waits until `/readyz` says yes: every tap works, be it at the snapshot still.
     pub async fn wait_ready(&mut self) -> Result {
-        self.wait_ready_within(Duration::from_secs(60)).await
+        self.wait_ready_within(START_DEADLINE).await
     }
 
     /// The same, with a time of one's own.
@@ -182,10 +188,10 @@ impl Waltap {
         self.deaths
     }
 
-    /// Asks it to stop, as a service manager does, and gives its exit code: it has ten seconds to drain, and some grace here.
+    /// Asks it to stop, as a service manager does, and gives its exit code.
     pub async fn terminate(&mut self) -> Result<i32> {
         self.process.signal(Signal::TERM)?;
-        self.wait_exit(Duration::from_secs(15)).await
+        self.wait_exit(STOP_DEADLINE).await
     }
 
     /// Waits until it ends by itself and gives its exit code; -1 when a signal ended it.

@@ -15,11 +15,16 @@ pub enum Alarm {
     SlotInDanger,
     /// The log grows, and for a long time nothing of it was confirmed.
     Stalled,
+    /// A slot of the capture's keeps log, and no capture would look for it where it is.
+    AbandonedSlot,
+    /// Events were written to the topic of dead letters, and not to where they belong.
+    DeadLetters,
 }
 
 impl Alarm {
     /// Every alarm, for metrics that show one series an alarm.
-    pub const ALL: [Alarm; 3] = [Alarm::RetainedWal, Alarm::SlotInDanger, Alarm::Stalled];
+    pub const ALL: [Alarm; 5] =
+        [Alarm::RetainedWal, Alarm::SlotInDanger, Alarm::Stalled, Alarm::AbandonedSlot, Alarm::DeadLetters];
 
     /// The word used in logs, metrics and the status page.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +32,8 @@ impl Alarm {
             Alarm::RetainedWal => "retained_wal",
             Alarm::SlotInDanger => "slot_in_danger",
             Alarm::Stalled => "stalled",
+            Alarm::AbandonedSlot => "abandoned_slot",
+            Alarm::DeadLetters => "dead_letters",
         }
     }
 

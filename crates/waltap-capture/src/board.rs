@@ -1,12 +1,13 @@
 //! What a tap shows of itself while it works: written by the tap once a batch, read by the status page and the metrics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use waltap_error::Error;
 use waltap_pgoutput::Lsn;
 
-use crate::status::{TapState, TapStatus};
+use crate::clock::since_1970;
+use crate::status::{ChunkProgress, PausedTable, TapState, TapStatus};
 use crate::tap::Waiting;
 
 /// The board of one tap.
@@ -37,12 +38,23 @@ pub(crate) struct Facts {
     pub(crate) tables: usize,
     pub(crate) snapshot_rows: u64,
     pub(crate) snapshot_rows_expected: u64,
+    pub(crate) chunks: Vec<ChunkProgress>,
+    /// Tables that are paused, or have not caught up.
+    pub(crate) paused: Vec<PausedTable>,
+    /// The first place of what is withheld of them. The slot does not pass it.
+    pub(crate) withheld_from: Option<Lsn>,
+    /// Rows that were read in chunks and sent.
+    pub(crate) chunk_rows: u64,
     /// What the tap waits for though nothing has failed: Kafka does not answer.
     pub(crate) waiting_for: Option<String>,
     /// Tables that should be captured and cannot be.
     pub(crate) not_captured: Option<String>,
     /// The transactions that the server lets a snapshot wait for.
     pub(crate) waiting_for_transactions: Option<String>,
+    /// Events that were written to the topic of dead letters since the start.
+    pub(crate) dead_letters: u64,
+    /// What is to be said of them.
+    pub(crate) dead_letters_text: Option<String>,
     error: Option<(String, Option<String>)>,
     rate: Rate,
 }
@@ -65,7 +77,7 @@ impl Board {
     pub(crate) fn set_state(&self, state: TapState) {
         let mut facts = self.facts();
         facts.state = state;
-        if matches!(state, TapState::Streaming | TapState::Snapshot | TapState::Standby | TapState::Stopped) {
+        if matches!(state, TapState::Streaming | TapState::Snapshot | TapState::Standby | TapState::Paused | TapState::Stopped) {
             facts.error = None;
         }
     }
@@ -110,9 +122,12 @@ impl Board {
             spill_memory_bytes: facts.waiting.memory_bytes,
             spill_disk_bytes: facts.waiting.disk_bytes,
             reconnects: facts.reconnects,
+            dead_letters: facts.dead_letters,
             tables: facts.tables,
             snapshot_rows: facts.snapshot_rows,
             snapshot_rows_expected: facts.snapshot_rows_expected,
+            chunks: facts.chunks.clone(),
+            paused_tables: facts.paused.clone(),
             error: facts
                 .error
                 .as_ref()
@@ -137,7 +152,7 @@ impl Facts {
 
     fn lag_seconds(&self) -> f64 {
         let Some(commit_micros) = self.oldest_unconfirmed_micros else { return 0.0 };
-        let now_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        let now_micros = since_1970().as_micros() as i64;
         // The server's clock may run ahead of ours: a lag is never negative.
         (now_micros - commit_micros).max(0) as f64 / 1e6
     }

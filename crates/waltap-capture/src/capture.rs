@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use waltap_error::{Error, Result};
 
-use crate::alarm::{AlarmStatus, Alarms};
+use crate::alarm::{Alarm, AlarmStatus, Alarms};
 use crate::board::Board;
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::status::{CaptureStatus, TapState};
+use crate::status::CaptureStatus;
 use crate::supervisor;
 
 /// A capture that is about to run.
@@ -81,6 +81,16 @@ impl Handle {
         &self.0.alarms
     }
 
+    /// The alarms that are on: those that were raised, and what the taps themselves have to say.
+    fn alarms_on(&self) -> Vec<AlarmStatus> {
+        let mut alarms = self.0.alarms.all();
+        alarms.extend(self.boards().iter().filter_map(|board| {
+            let text = board.facts().dead_letters_text.clone()?;
+            Some(AlarmStatus { database: board.database().to_owned(), alarm: Alarm::DeadLetters, text })
+        }));
+        alarms
+    }
+
     pub(crate) fn metrics_handle(&self) -> &Metrics {
         &self.0.metrics
     }
@@ -100,26 +110,25 @@ impl Handle {
             ready: self.is_ready(),
             error,
             remedy,
-            alarms: self.0.alarms.all(),
+            alarms: self.alarms_on(),
             taps,
         }
     }
 
     /// All metrics, as OpenMetrics text.
     pub fn metrics(&self) -> String {
-        self.0.metrics.text(&self.boards(), &self.0.alarms.all())
+        self.0.metrics.text(&self.boards(), &self.alarms_on())
     }
 
-    /// Whether there is a tap, and every tap does its work: streams, or reads existing rows, or waits for a first table or to take over, and
-    /// Kafka answers; and no alarm says otherwise.
+    /// Whether there is a tap, and every tap does what it should: streams, or reads existing rows, or waits for a first table or to take
+    /// over, or rests as asked, and Kafka answers; and no alarm says otherwise.
     pub fn is_ready(&self) -> bool {
         let boards = self.boards();
         let works = |board: &Arc<Board>| {
             let facts = board.facts();
-            matches!(facts.state, TapState::Streaming | TapState::Snapshot | TapState::Idle | TapState::Standby)
-                && facts.waits().is_none()
+            facts.state.is_well() && facts.waits().is_none()
         };
         let is_grave = |status: &AlarmStatus| status.alarm.is_grave();
-        !boards.is_empty() && boards.iter().all(works) && !self.0.alarms.all().iter().any(is_grave)
+        !boards.is_empty() && boards.iter().all(works) && !self.alarms_on().iter().any(is_grave)
     }
 }

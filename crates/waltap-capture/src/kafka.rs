@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use waltap_error::Result;
-use waltap_kafka::{EnsuredTopic, Entries, Producer, TopicSpecification};
+use waltap_kafka::{EnsuredTopic, Entries, Follower, Producer, TopicDescription, TopicSpecification};
 
 use crate::options::KafkaSinkOptions;
+use crate::progress::is_late;
 use crate::sink::{Reports, Sink};
 
-/// How long Kafka may take to let a producer of transactions in. The first one of a cluster waits for the log of all transactions to be made.
+/// How long Kafka may take to let a producer of transactions in. The first one of a cluster waits for the log of all transactions to be
+/// made.
 const TRANSACTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The cluster that a capture writes to.
@@ -35,6 +37,15 @@ impl Cluster {
     pub(crate) async fn id(&self, timeout: Duration) -> Result<Option<String>> {
         match self {
             Cluster::Kafka(topics) => topics.cluster_id(timeout).await,
+            #[cfg(test)]
+            Cluster::Simulated(_) => Ok(None),
+        }
+    }
+
+    /// What is known of a topic; `None` when there is none of that name.
+    pub(crate) async fn describe(&self, topic: &str, timeout: Duration) -> Result<Option<TopicDescription>> {
+        match self {
+            Cluster::Kafka(topics) => topics.describe(topic, timeout).await,
             #[cfg(test)]
             Cluster::Simulated(_) => Ok(None),
         }
@@ -71,10 +82,11 @@ pub(crate) enum ProgressTopic {
 }
 
 impl ProgressTopic {
-    /// The latest value of each key that starts with `prefix`, once the transactions that are open there have ended.
+    /// The latest value of each key that starts with `prefix`, once the transactions that are open there have ended. Slot records that came late
+    /// are passed over.
     pub(crate) async fn load(&self, prefix: &[u8]) -> Result<Entries> {
         match self {
-            ProgressTopic::Kafka(topic) => topic.load(prefix).await,
+            ProgressTopic::Kafka(topic) => topic.load_in_time(prefix, is_late).await,
             #[cfg(test)]
             ProgressTopic::Simulated(topic) => topic.load(prefix).await,
         }
@@ -83,9 +95,18 @@ impl ProgressTopic {
     /// As [`ProgressTopic::load`], without waiting for transactions that are open there. Says whether none hides anything.
     pub(crate) async fn peek(&self, prefix: &[u8]) -> Result<(Entries, bool)> {
         match self {
-            ProgressTopic::Kafka(topic) => topic.peek(prefix).await,
+            ProgressTopic::Kafka(topic) => topic.peek(prefix, is_late).await,
             #[cfg(test)]
             ProgressTopic::Simulated(topic) => topic.peek(prefix).await,
+        }
+    }
+
+    /// The latest value of each key that is wanted, and what comes behind that.
+    pub(crate) async fn follow(&self, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Result<(Entries, Follower)> {
+        match self {
+            ProgressTopic::Kafka(topic) => topic.follow(wanted).await,
+            #[cfg(test)]
+            ProgressTopic::Simulated(_) => std::unreachable!("the model has no supervisor, which follows it"),
         }
     }
 

@@ -7,8 +7,11 @@ mod alarm;
 mod belongings;
 mod board;
 mod capture;
+mod clock;
+mod dead_letters;
 mod event_error;
 mod guard;
+mod human_size;
 mod kafka;
 mod metrics;
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod position;
 mod preflight;
 mod progress;
 mod publications;
+mod requests;
 mod sabotage;
 mod selection;
 mod sink;
@@ -30,15 +34,18 @@ mod supervisor;
 mod tap;
 
 pub use alarm::{Alarm, AlarmStatus};
-pub use belongings::{Belongings, Removed, belongings, remove};
+pub use belongings::{Belongings, Removed, at_work, belongings, is_known, remove};
 pub use capture::{Capture, Handle};
+pub use dead_letters::{DEAD_LETTER_TOPIC_DEFAULT, DeadLetter, Replay, dead_letters, replay};
+pub use human_size::human_size;
 pub use naming::TopicTemplate;
 pub use options::{
-    Delivery, GuardOptions, KafkaSinkOptions, OnMaxRetainedWal, Options, SinkOptions, SnapshotMode, StreamingOptions,
-    TransactionBounds,
+    BadEvents, ChunkOptions, Delivery, GuardOptions, KafkaSinkOptions, NewTables, OnMaxRetainedWal, OnSlotLost, Options,
+    SinkOptions, SnapshotMode, StreamingOptions, TransactionBounds,
 };
 pub use preflight::{check_progress, check_sink, check_source};
 pub use publications::{AcceptedLoss, accept_losses};
+pub use requests::{AskState, Asked, Asking, PauseState, Paused, pause, resume};
 pub use sabotage::SABOTAGE_VARIABLE;
 pub use selection::{ColumnSelection, DatabaseSelection, KeyChoice, OutboxChoice, TablePattern, TableSelection};
-pub use status::{CaptureStatus, TapState, TapStatus};
+pub use status::{CaptureStatus, ChunkProgress, PausedTable, PausedTableState, TapState, TapStatus};

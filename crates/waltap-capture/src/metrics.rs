@@ -54,6 +54,12 @@ struct AlarmLabels {
     alarm: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TopicLabels {
+    database: String,
+    topic: String,
+}
+
 type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Every metric of a capture.
@@ -80,9 +86,13 @@ struct Inner {
     spill_disk_bytes: Family<TapLabels, Gauge>,
     reconnects: Family<TapLabels, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    dead_letters: Family<TopicLabels, Counter>,
     tables: Family<TapLabels, Gauge>,
     snapshot_rows: Family<TapLabels, Gauge>,
     snapshot_rows_expected: Family<TapLabels, Gauge>,
+    chunk_tables: Family<TapLabels, Gauge>,
+    chunk_rows: Family<TapLabels, Counter>,
+    paused_tables: Family<TapLabels, Gauge>,
 }
 
 /// What is counted of one table and operation.
@@ -133,9 +143,19 @@ impl Metrics {
             spill_disk_bytes: family!("spill_disk", "Changes of open transactions, on the disk", Unit::Bytes),
             reconnects: family!("reconnects", "How often the tap had to begin again"),
             errors: family!("errors", "Errors met, by kind: transient, configuration, data"),
+            dead_letters: family!(
+                "dead_letters",
+                "Records written to the topic of dead letters, by the topic that does not take them"
+            ),
             tables: family!("tables", "Tables captured"),
             snapshot_rows: family!("snapshot_rows", "Rows of the snapshot sent"),
             snapshot_rows_expected: family!("snapshot_rows_expected", "Rows that the snapshot is expected to have, by estimate"),
+            chunk_tables: family!("chunk_tables", "Tables that are read in chunks while the stream goes on"),
+            chunk_rows: family!("chunk_rows", "Rows read in chunks and handed to the sink"),
+            paused_tables: family!(
+                "paused_tables",
+                "Tables that are paused, or were and have not caught up: the slot waits for them"
+            ),
             registry: Mutex::new(registry),
         };
         Metrics(Arc::new(inner))
@@ -145,6 +165,12 @@ impl Metrics {
     pub(crate) fn op(&self, database: &str, schema: &str, table: &str, op: &'static str) -> OpCounters {
         let labels = TableLabels { database: database.to_owned(), schema: schema.to_owned(), table: table.to_owned(), op };
         OpCounters { events: self.0.events.get_or_create_owned(&labels), bytes: self.0.bytes.get_or_create_owned(&labels) }
+    }
+
+    /// Counts a record that was written to the topic of dead letters.
+    pub(crate) fn count_dead_letter(&self, database: &str, topic: &str) {
+        let labels = TopicLabels { database: database.to_owned(), topic: topic.to_owned() };
+        self.0.dead_letters.get_or_create(&labels).inc();
     }
 
     /// The text of all metrics, with the gauges as the boards show them now.
@@ -210,6 +236,9 @@ impl Metrics {
         set(&self.0.tables, facts.tables as u64);
         set(&self.0.snapshot_rows, facts.snapshot_rows);
         set(&self.0.snapshot_rows_expected, facts.snapshot_rows_expected);
+        set(&self.0.paused_tables, facts.paused.len() as u64);
+        set(&self.0.chunk_tables, facts.chunks.len() as u64);
+        self.0.chunk_rows.get_or_create(&labels).inner().store(facts.chunk_rows, Ordering::Relaxed);
     }
 }
 
@@ -226,6 +255,7 @@ mod tests {
         board.facts().retained_wal_bytes = Some(42);
         board.facts().wal_status = Some("extended".to_owned());
         board.facts().reconnects = 2;
+        metrics.count_dead_letter("shop", "shop.public.docs");
         let alarm = AlarmStatus { database: "shop".to_owned(), alarm: Alarm::RetainedWal, text: String::new() };
         let text = metrics.text(&[board], &[alarm]);
         for line in [
@@ -239,6 +269,8 @@ mod tests {
             r#"waltap_alarm{database="shop",alarm="retained_wal"} 1"#,
             r#"waltap_alarm{database="shop",alarm="stalled"} 0"#,
             r#"waltap_reconnects_total{database="shop"} 2"#,
+            r#"waltap_dead_letters_total{database="shop",topic="shop.public.docs"} 1"#,
+            r#"waltap_alarm{database="shop",alarm="dead_letters"} 0"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

@@ -1,6 +1,6 @@
 //! What a capture is told to do: validated, complete, and all that travels below the command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Options {
     pub snapshot: SnapshotMode,
     /// How many connections read a snapshot at once, for each database.
     pub snapshot_workers: NonZeroUsize,
+    /// How tables are read in chunks while the stream goes on.
+    pub chunks: ChunkOptions,
     /// Where events go.
     pub sink: SinkOptions,
     /// The name of each table's topic.
@@ -49,6 +51,10 @@ pub struct Options {
     pub streaming: StreamingOptions,
     /// What is watched beside the stream.
     pub guard: GuardOptions,
+    /// Whether standbys keep the slots too, so that they are there after a failover. Needs PostgreSQL 17.
+    pub failover_slot: bool,
+    /// What becomes of a tap whose slot is lost.
+    pub on_slot_lost: OnSlotLost,
     /// Whether to wait, for as long as it takes, while another process works with a slot, and then take over.
     pub standby: bool,
     /// How often the catalog is asked for new databases and tables.
@@ -83,6 +89,38 @@ pub enum SnapshotMode {
     Only,
 }
 
+/// How tables are read in chunks while the stream goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkOptions {
+    /// How the rows of tables are read that join while the capture runs.
+    pub new_tables: NewTables,
+    /// How many rows a chunk has at most.
+    pub rows: NonZeroU64,
+    /// How many rows are read a second at most, for each database; `None`: as many as come.
+    pub rate: Option<NonZeroU64>,
+}
+
+impl ChunkOptions {
+    /// Enough rows that the marks around them cost little, and few enough that they are read in milliseconds.
+    pub const ROWS_DEFAULT: NonZeroU64 = NonZeroU64::new(2_048).unwrap();
+}
+
+impl Default for ChunkOptions {
+    fn default() -> Self {
+        ChunkOptions { new_tables: NewTables::default(), rows: Self::ROWS_DEFAULT, rate: None }
+    }
+}
+
+/// How the rows of tables are read that join while the capture runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NewTables {
+    /// Under an exported snapshot, which waits for every transaction that is open, while the stream may wait for it.
+    #[default]
+    Snapshot,
+    /// In chunks by key, while the stream goes on. Tables without a key as above.
+    Chunks,
+}
+
 /// How transactions come that are large, or prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamingOptions {
@@ -105,6 +143,16 @@ impl Options {
     }
 }
 
+/// What becomes of a tap whose slot, or the log behind it, is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSlotLost {
+    /// It stops, and says what is lost and how to begin anew.
+    #[default]
+    Fail,
+    /// It begins anew by itself, with a new slot, and reads every table again: once a day at most, unless it streams for an hour in between.
+    Resnapshot,
+}
+
 /// What is watched beside the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GuardOptions {
@@ -114,6 +162,8 @@ pub struct GuardOptions {
     pub on_max_retained_wal: OnMaxRetainedWal,
     /// How long a tap that is behind may stand still before that is an alarm; `None`: for ever.
     pub stall_timeout: Option<Duration>,
+    /// How often a message is written into the log of each database; `None`: never.
+    pub heartbeat_interval: Option<Duration>,
 }
 
 /// What becomes of a slot that keeps more log than it may.
@@ -146,6 +196,21 @@ pub struct KafkaSinkOptions {
     pub replication_factor: i32,
     /// What a reader may rely on.
     pub delivery: Delivery,
+    /// What becomes of an event that Kafka does not take.
+    pub bad_events: BadEvents,
+}
+
+/// What becomes of an event that Kafka does not take: one that is too large.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BadEvents {
+    /// The tap stops there.
+    #[default]
+    Stop,
+    /// It is written to another topic, whole, and the others go on.
+    DeadLetter {
+        /// That topic.
+        topic: String,
+    },
 }
 
 /// What a reader of the topics may rely on, through any number of crashes.

@@ -1,7 +1,9 @@
 //! What must be right before a capture starts, and `waltap check`, which says the same and more without starting anything.
 
 mod choice;
+mod failover;
 mod sink;
+mod standby;
 mod streaming;
 
 use std::collections::HashSet;
@@ -12,9 +14,13 @@ use waltap_postgres::catalog::{self, Table, databases, tables};
 use waltap_postgres::preflight::{DatabaseNeeds, Finding, Level, PublicationNeeds, ServerNeeds, check_database, check_server};
 use waltap_postgres::slot::publication_names;
 
+pub(crate) use sink::losing_letters;
 pub use sink::{check_progress, check_sink};
 
-use crate::options::{Options, SnapshotMode};
+use crate::options::{OnSlotLost, Options, SnapshotMode};
+use crate::slot_plan::is_loss;
+use failover::{awaits_promotion, judge_failover};
+use standby::judge_recovery;
 use streaming::judge_streaming;
 
 use choice::{is_chosen, judge_choice, judge_columns, judge_keys, judge_outboxes, judge_topics};
@@ -30,6 +36,11 @@ type Contents = (String, Vec<Table>);
 pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) -> Result<Vec<String>> {
     let (databases, mut findings) = databases_to_capture(options, sql).await?;
     findings.extend(judge_streaming(options, sql).await?);
+    if let Some(error) = awaits_promotion(options, sql, &databases).await? {
+        return Err(error);
+    }
+    findings.extend(judge_failover(options, sql).await?);
+    findings.extend(judge_recovery(options, sql).await?);
     // Without a stream nothing but a moment's slot is needed, and the server says itself when it has none.
     let mut needs = ServerNeeds { capture: options.name.clone(), databases, without_tables: Vec::new() };
     let mut of_server = check_server(sql, &needs).await?;
@@ -52,7 +63,11 @@ pub(crate) async fn before_start(options: &Options, sql: &Sql, told: &mut Told) 
         findings.extend(judge_keys(options, &contents));
         findings.extend(judge_outboxes(options, &contents));
     }
-    for finding in of_server.into_iter().chain(findings) {
+    for mut finding in of_server.into_iter().chain(findings) {
+        if options.on_slot_lost == OnSlotLost::Resnapshot && finding.code.is_some_and(is_loss) {
+            // The tap mends it.
+            finding.level = Level::Warning;
+        }
         if let Some(error) = finding.to_error() {
             return Err(error);
         }
@@ -119,6 +134,8 @@ pub async fn check_source(options: &Options) -> Result<Vec<Finding>> {
     let mut findings = check_server(&sql, &needs).await?;
     findings.extend(left_out);
     findings.extend(judge_streaming(options, &sql).await?);
+    findings.extend(judge_failover(options, &sql).await?);
+    findings.extend(judge_recovery(options, &sql).await?);
     for (database, tables) in &contents {
         let chosen: Vec<Table> = tables.iter().filter(|table| is_chosen(options, table)).cloned().collect();
         let publication = match &options.publication {

@@ -31,6 +31,20 @@ pub(crate) enum Sabotage {
     KeepAborted,
     /// The stream goes on while a snapshot is made for a table whose changes are being sent.
     PassSnapshot,
+    /// What the stream tells while a chunk is read leaves nothing out of it.
+    IgnoreWindow,
+    /// A chunk counts as newer than all that stands before it in the log.
+    TrustSnapshot,
+    /// Progress says that a chunk was read before its rows are confirmed.
+    RecordBeforeRows,
+    /// A row whose large values nobody was told is not read again.
+    ForgetUnchanged,
+    /// The slot passes what is withheld of a table that is paused.
+    PassPaused,
+    /// A table that goes on counts as caught up at once.
+    ForgetWithheld,
+    /// A table that goes on begins where it was paused, whatever was sent of it since.
+    ForgetCaughtUp,
 }
 
 #[cfg(any(debug_assertions, test))]
@@ -42,7 +56,7 @@ mod switch {
     use super::{SABOTAGE_VARIABLE, Sabotage};
 
     /// The switches, by the names that the variable has for them.
-    const NAMES: [(&str, Sabotage); 11] = [
+    const NAMES: [(&str, Sabotage); 18] = [
         ("confirm-on-produce", Sabotage::ConfirmOnProduce),
         ("keepalive-in-flight", Sabotage::KeepaliveInFlight),
         ("drop-at-stop", Sabotage::DropAtStop),
@@ -54,6 +68,13 @@ mod switch {
         ("repeat-snapshot", Sabotage::RepeatSnapshot),
         ("keep-aborted", Sabotage::KeepAborted),
         ("pass-snapshot", Sabotage::PassSnapshot),
+        ("ignore-window", Sabotage::IgnoreWindow),
+        ("trust-snapshot", Sabotage::TrustSnapshot),
+        ("record-before-rows", Sabotage::RecordBeforeRows),
+        ("forget-unchanged", Sabotage::ForgetUnchanged),
+        ("pass-paused", Sabotage::PassPaused),
+        ("forget-withheld", Sabotage::ForgetWithheld),
+        ("forget-caught-up", Sabotage::ForgetCaughtUp),
     ];
 
     static ON: OnceLock<Option<Sabotage>> = OnceLock::new();

@@ -45,6 +45,8 @@ pub enum TapState {
     Waiting,
     /// Another process works with the slot: waiting to take over.
     Standby,
+    /// Resting, as asked: the slot is kept, and nothing is sent.
+    Paused,
     /// Ended by an error that somebody must mend.
     Failed,
     /// Ended as asked.
@@ -53,16 +55,22 @@ pub enum TapState {
 
 impl TapState {
     /// Every state, for metrics that show one series a state.
-    pub const ALL: [TapState; 8] = [
+    pub const ALL: [TapState; 9] = [
         TapState::Starting,
         TapState::Idle,
         TapState::Snapshot,
         TapState::Streaming,
         TapState::Waiting,
         TapState::Standby,
+        TapState::Paused,
         TapState::Failed,
         TapState::Stopped,
     ];
+
+    /// Whether a tap in it does what it should.
+    pub fn is_well(self) -> bool {
+        matches!(self, TapState::Streaming | TapState::Snapshot | TapState::Idle | TapState::Standby | TapState::Paused)
+    }
 
     /// The word used in logs, metrics and the status page.
     pub fn as_str(self) -> &'static str {
@@ -73,6 +81,7 @@ impl TapState {
             TapState::Streaming => "streaming",
             TapState::Waiting => "waiting",
             TapState::Standby => "standby",
+            TapState::Paused => "paused",
             TapState::Failed => "failed",
             TapState::Stopped => "stopped",
         }
@@ -119,14 +128,62 @@ pub struct TapStatus {
     pub spill_disk_bytes: u64,
     /// How often the tap had to begin again.
     pub reconnects: u64,
+    /// Events that were written to the topic of dead letters since the start.
+    #[serde(default)]
+    pub dead_letters: u64,
     /// Tables that are captured.
     pub tables: usize,
     /// Rows of the snapshot that were sent.
     pub snapshot_rows: u64,
     /// Rows that the snapshot is expected to have, by the catalog's estimate.
     pub snapshot_rows_expected: u64,
+    /// Tables whose rows are read in chunks while the stream goes on.
+    #[serde(default)]
+    pub chunks: Vec<ChunkProgress>,
+    /// Tables that are paused, or were and have not caught up.
+    #[serde(default)]
+    pub paused_tables: Vec<PausedTable>,
     /// The last error: code, message and causes. No row's values, no secrets.
     pub error: Option<String>,
     /// What to do about it.
     pub remedy: Option<String>,
+}
+
+/// A table that is behind the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedTable {
+    /// `schema.table`.
+    pub table: String,
+    /// Whether it is paused still.
+    pub state: PausedTableState,
+    /// Where the first change may stand that is not sent.
+    pub since_lsn: String,
+    /// When it was paused, in milliseconds since 1970.
+    pub paused_at: u64,
+}
+
+/// How a table is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedTableState {
+    /// Its changes are withheld, and the slot keeps the log that has them.
+    Paused,
+    /// What was withheld is being sent; other tables wait meanwhile.
+    CatchingUp,
+}
+
+/// How far a table is whose rows are read in chunks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkProgress {
+    /// `schema.table`.
+    pub table: String,
+    /// The request that asked for it.
+    pub request: String,
+    /// Rows that were sent.
+    pub rows: u64,
+    /// Rows that the table has, by the catalog's estimate.
+    pub rows_expected: Option<u64>,
+    /// What it waits for, if anything is out of the ordinary.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
 }

@@ -19,6 +19,7 @@ use crate::kafka::{Cluster, ProgressTopic};
 use crate::naming::TopicClaims;
 use crate::options::{KafkaSinkOptions, Options, SinkOptions, SnapshotMode};
 use crate::preflight::{self, Told};
+use crate::requests::{self, Requests};
 use crate::sabotage;
 use crate::sink::Output;
 use crate::source::Server;
@@ -47,10 +48,14 @@ const SPILL_BYTES_MIN: usize = 64 << 10;
 pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::Receiver<bool>) -> Result<()> {
     sabotage::start()?;
     let given_up = GivenUp::default();
-    // Ends with this future, however it ends.
+    // They end with this future, however it ends.
     let mut guard = JoinSet::new();
-    guard.spawn(guard::run(options.clone(), handle.clone(), given_up.clone()));
-    let start = start_patiently(&options, &handle, &given_up);
+    let mut watcher = JoinSet::new();
+    // A look, or a run that only reads rows, keeps no slot: the one that bears its name belongs to a capture that streams.
+    if matches!(options.sink, SinkOptions::Kafka(_)) && options.snapshot != SnapshotMode::Only {
+        guard.spawn(guard::run(options.clone(), handle.clone(), given_up.clone()));
+    }
+    let start = start_patiently(&options, &handle, &given_up, &mut watcher);
     let started = tokio::select! {
         started = start => started?,
         () = stop_asked(&mut shutdown) => return Ok(()),
@@ -74,11 +79,16 @@ pub(crate) async fn run(options: Options, handle: Handle, mut shutdown: watch::R
 }
 
 /// Starts when both sides answer; waits, and says so, while one does not.
-async fn start_patiently(options: &Options, handle: &Handle, given_up: &GivenUp) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
+async fn start_patiently(
+    options: &Options,
+    handle: &Handle,
+    given_up: &GivenUp,
+    watcher: &mut JoinSet<()>,
+) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let mut delay = RETRY_MIN;
     let mut told = Told::default();
     loop {
-        match start(options, handle, given_up, &mut told).await {
+        match start(options, handle, given_up, watcher, &mut told).await {
             Err(error) if error.kind() == Kind::Transient => {
                 handle.set_start_error(Some(&error));
                 tracing::warn!(
@@ -103,13 +113,14 @@ async fn start(
     options: &Options,
     handle: &Handle,
     given_up: &GivenUp,
+    watcher: &mut JoinSet<()>,
     told: &mut Told,
 ) -> Result<(Arc<Shared>, Sql, Vec<String>)> {
     let sql = options.source.sql(options.source.maintenance_database()).await?;
     let wanted = preflight::before_start(options, &sql, told).await?;
     let destination = match &options.sink {
         SinkOptions::Stdout => Destination::Output(Output::start()?),
-        SinkOptions::Kafka(kafka) => Destination::Kafka(connect_kafka(kafka, wanted.len()).await?),
+        SinkOptions::Kafka(kafka) => Destination::Kafka(Box::new(connect_kafka(kafka, wanted.len()).await?)),
     };
     let claims = TopicClaims::default();
     claims.claim(PROGRESS_TOPIC_DEFAULT, "", "", "progress")?;
@@ -119,7 +130,16 @@ async fn start(
     options.streaming.spill_memory = spill_memory.max(SPILL_BYTES_MIN);
     let server = Server::Postgres(Box::new(options.source.clone()));
     let (metrics, given_up) = (handle.metrics_handle().clone(), given_up.clone());
-    let shared = Shared { server, options, metrics, claims, destination, given_up };
+    let requests = match &destination {
+        // What only reads rows once has no slot, and may run beside the capture of this name: nothing is requested of it.
+        Destination::Kafka(kafka) if options.snapshot != SnapshotMode::Only => {
+            let (requests, watching) = requests::watch(Arc::clone(&kafka.progress), &options.name).await?;
+            watcher.spawn(watching);
+            requests
+        }
+        _ => Requests::default(),
+    };
+    let shared = Shared { server, options, metrics, claims, destination, given_up, requests };
     Ok((Arc::new(shared), sql, wanted))
 }
 
@@ -141,6 +161,7 @@ async fn connect_kafka(kafka: &KafkaSinkOptions, taps: usize) -> Result<KafkaDes
     let client = kafka.client.clone().with_queue_share(queue_bytes);
     Ok(KafkaDestination {
         cluster: Cluster::Kafka(Topics::new(&client)),
+        cluster_id: cluster.cluster_id,
         options: KafkaSinkOptions { client, ..kafka.clone() },
         progress: Arc::new(ProgressTopic::Kafka(progress)),
     })

@@ -68,6 +68,7 @@ codes! {
     34 KEY_COLUMNS "A record key names columns that the table does not have";
     35 NO_COLUMN "A chosen column is not there";
     36 OTHER_CLUSTER "This is not the Kafka cluster that the capture writes to";
+    39 REQUEST "What is asked of a capture cannot be done";
     40 MALFORMED_MESSAGE "A replication message is malformed";
     41 TEXT_ENCODING "A text cannot be given as UTF-8";
     42 SERVER_VERSION "This version of PostgreSQL is not supported";
@@ -84,7 +85,11 @@ codes! {
     53 SHUTDOWN_TIMEOUT "Stopping took too long";
     54 INTERNAL "waltap broke one of its own rules";
     55 RETAINED_WAL "The slot kept too much log and was given up";
+    56 SERVER_WENT_BACK "The server does not have what was sent from it";
     57 PUBLICATION_CHANGED "A publication was changed, and changes of tables may be missing";
+    58 DEAD_LETTER "The topic of dead letters does not take them";
+    59 RESNAPSHOT_LIMIT "The slot was lost again, too soon to begin anew by itself";
+    61 POOLER "A pooler stands between waltap and PostgreSQL";
 }
 
 impl fmt::Display for Code {

@@ -27,6 +27,11 @@ impl<L: Layout> Composer<L> {
         Composer { layout, record: Record::default(), earlier_record: Record::default(), headers: None }
     }
 
+    /// With another layout.
+    pub(crate) fn map(self, change: impl FnOnce(L) -> L) -> Self {
+        Composer { layout: change(self.layout), ..self }
+    }
+
     pub(crate) fn with_headers(self, set: HeaderSet, database: &str) -> Self {
         Composer { headers: (set != HeaderSet::None).then(|| HeaderWriter::new(set, database)), ..self }
     }

@@ -134,6 +134,15 @@ impl Encoder {
         })
     }
 
+    /// The encoder for rows that are read while the stream goes on, which Debezium tells from those of its first snapshot.
+    #[must_use]
+    pub fn of_chunks(self) -> Self {
+        Encoder(match self.0 {
+            FormatEncoder::Debezium(composer) => FormatEncoder::Debezium(Box::new(composer.map(Debezium::of_chunks))),
+            other => other,
+        })
+    }
+
     /// A row that was there when the snapshot was taken: `r`.
     pub fn snapshot_row<'a, S: RecordSink>(
         &mut self,

@@ -14,7 +14,13 @@ pub(crate) fn delivery_error(code: RDKafkaErrorCode, topic: &str, bytes: Option<
                  kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes=N"
             ))
         }
-        E::InvalidRecord | E::InvalidMessage | E::InvalidTimestamp => {
+        // Brokers take no record from more than an hour ahead of their own clock, by default. Nothing is wrong with the record.
+        E::InvalidTimestamp => Error::transient(
+            Code::DELIVERY_REFUSED,
+            format!("Kafka refuses the time of a record of topic {topic}: this machine's clock, or the brokers', is wrong"),
+        )
+        .remedy("set the clocks right; how far they may differ is message.timestamp.after.max.ms of the topic"),
+        E::InvalidRecord | E::InvalidMessage => {
             Error::data(Code::DELIVERY_REFUSED, format!("Kafka refuses a record of topic {topic}"))
         }
         E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed | E::PolicyViolation | E::TopicDeletionDisabled => {
@@ -54,7 +60,9 @@ pub(crate) fn client_error(code: RDKafkaErrorCode, doing: &str) -> Error {
     let error = match code {
         code if is_authentication(code) => authentication_error(),
         RDKafkaErrorCode::SSL => Error::configuration(Code::BROKERS, format!("{doing}: the TLS connection to Kafka failed")).remedy(
-            "check security.protocol, ssl.ca.location (the authority that signed the brokers' certificates) and the host names in --brokers",
+            // librdkafka does not say why a certificate is refused.
+            "check security.protocol, ssl.ca.location (the authority that signed the brokers' certificates), the host names in --brokers, and \
+             whether the certificates have expired: openssl s_client -connect <broker> </dev/null | openssl x509 -noout -dates",
         ),
         RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed => {
             Error::configuration(Code::TOPIC, format!("{doing}: Kafka does not allow it"))
@@ -129,6 +137,7 @@ mod tests {
         for (code, kind, expected) in [
             (E::MessageSizeTooLarge, Kind::Data, Code::RECORD_TOO_LARGE),
             (E::InvalidRecord, Kind::Data, Code::DELIVERY_REFUSED),
+            (E::InvalidTimestamp, Kind::Transient, Code::DELIVERY_REFUSED),
             (E::TopicAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED),
             (E::ClusterAuthorizationFailed, Kind::Configuration, Code::DELIVERY_REFUSED),
             (E::UnknownTopicOrPartition, Kind::Transient, Code::TOPIC),

@@ -21,4 +21,14 @@ pub trait DeliveryObserver: Send + 'static {
     /// after a refusal the producer gives up everything behind it, so as to leave no gap, and takes no more: start another one at the
     /// last confirmed place.
     fn failed(&mut self, opaque: u64, error: Error);
+
+    /// Told before [`DeliveryObserver::failed`], where it is a record that failed and not the producer: its topic, and the bytes of its key and
+    /// its value.
+    fn refused(&mut self, _topic: &str, _bytes: u64, _error: &Error) {}
+
+    /// The producer was given up, and with it all that it had in flight, which is not reported any more: start another one at the last
+    /// confirmed place.
+    fn lost(&mut self, error: Error) {
+        self.failed(0, error);
+    }
 }

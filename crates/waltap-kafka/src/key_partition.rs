@@ -7,8 +7,11 @@ const ROTATION: u32 = 24;
 
 /// The partition of a key among so many, at least one.
 pub fn key_partition(key: &[u8], partitions: i32) -> i32 {
+    if partitions <= 1 {
+        return 0;
+    }
     // Java takes the sign away by its bit.
-    (murmur2(key) & 0x7fff_ffff) as i32 % partitions.max(1)
+    (murmur2(key) & 0x7fff_ffff) as i32 % partitions
 }
 
 fn murmur2(data: &[u8]) -> u32 {

@@ -10,6 +10,7 @@
 //! Nothing here retries for ever except the producer's own delivery. Everything else fails after the time it was given, with an error
 //! whose [kind](waltap_error::Kind) says whether trying again makes sense. What blocks in librdkafka runs on threads of its own.
 
+mod attempts;
 mod classify;
 mod delivery;
 mod inquiry;
@@ -34,7 +35,7 @@ pub use options::{
 };
 pub use probe::{ClusterInfo, probe};
 pub use producer::{InFlight, Producer, SendError};
-pub use progress::{Entries, PROGRESS_TOPIC_DEFAULT, ProgressTopic};
+pub use progress::{Entries, Follower, IsLate, NewEntry, PROGRESS_TOPIC_DEFAULT, ProgressTopic};
 pub use property::Property;
 pub use reachability::BrokerState;
 pub use tail::{Tail, TailRecord, TailStart};

@@ -11,6 +11,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Error, Kind};
 
+use crate::attempts::{Attempts, Statistics};
 use crate::classify;
 use crate::log_bridge::{self, LogBridge};
 
@@ -20,6 +21,8 @@ pub(crate) struct Listener {
     log: LogBridge,
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
     all_down: AtomicBool,
+    attempts: Mutex<Attempts>,
+    given_up: AtomicBool,
 }
 
 impl Listener {
@@ -35,6 +38,11 @@ impl Listener {
     pub(crate) fn is_refused(&self) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.all_down.load(Ordering::Relaxed) && last.as_ref().is_some_and(|(_, reason)| reason.contains("refused"))
+    }
+
+    /// Whether librdkafka has no broker and looks for none: nothing will ever come. Known only of clients with statistics.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// The error that no waiting will mend, if the connections had one: refused credentials, or a certificate that is not trusted.
@@ -78,7 +86,12 @@ impl ClientContext for Listener {
         }
     }
 
-    fn stats_raw(&self, _statistics: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Some(statistics) = Statistics::read(statistics) else { return };
+        if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics, true) {
+            self.given_up.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl ConsumerContext for Listener {}

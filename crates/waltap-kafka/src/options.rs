@@ -28,6 +28,9 @@ pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
 /// broker would refuse is refused here, before it costs the producer its life.
 pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 1_000_000;
 
+/// The largest batch, unless the user says otherwise: librdkafka's own default.
+const BATCH_BYTES_DEFAULT: usize = 1_000_000;
+
 /// The name under which brokers know us in their logs and quotas.
 pub const CLIENT_ID_DEFAULT: &str = "waltap";
 
@@ -181,6 +184,14 @@ impl Options {
         self.message_bytes_max
     }
 
+    /// The same with batches of no more than so many bytes: a broker measures its bound on a record by the batch that it comes in.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes_max: usize) -> Self {
+        let chosen = self.properties.get("batch.size").and_then(|value| value.parse().ok()).unwrap_or(BATCH_BYTES_DEFAULT);
+        self.properties.insert("batch.size".to_owned(), chosen.min(bytes_max.max(1)).to_string());
+        self
+    }
+
     /// The same with one property changed.
     #[must_use]
     pub(crate) fn with_property(mut self, name: &str, value: &str) -> Self {
@@ -212,6 +223,11 @@ impl Options {
         Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
     }
 
+    /// How often clients say how they stand with the brokers, in milliseconds.
+    pub(crate) fn statistics_interval(&self) -> &str {
+        self.properties.get("statistics.interval.ms").map_or("0", String::as_str)
+    }
+
     /// Whether keys belong to the partitions that Java clients give them, and not to those of another `partitioner`.
     pub fn places_keys_as_java(&self) -> bool {
         self.properties.get("partitioner").is_some_and(|partitioner| matches!(partitioner.trim(), "murmur2" | "murmur2_random"))
@@ -222,8 +238,8 @@ impl Options {
         format!("User:{}", self.username.as_deref().unwrap_or("<the user that waltap connects as>"))
     }
 
-    /// The configuration of a producer.
-    pub(crate) fn producer_config(&self) -> ClientConfig {
+    /// The configuration of a producer, also for one that is measured without all that stands around ours.
+    pub fn producer_config(&self) -> ClientConfig {
         let mut config: ClientConfig = self.properties.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         // What is not shown in the end is decided by the tracing subscriber.
         let level = if self.properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };

@@ -6,6 +6,7 @@
 
 mod collector;
 mod poll;
+mod replicas;
 mod transactions;
 
 use std::fmt;
@@ -104,7 +105,7 @@ impl Producer {
         headers: Option<OwnedHeaders>,
     ) -> Result<(), SendError> {
         if self.shared.has_ended() {
-            return Err(SendError::Refused(ended()));
+            return Err(SendError::Refused(self.shared.ended_error()));
         }
         let bytes = record_bytes(key, value);
         // Counted before it is sent, so that no report can come first.
@@ -144,6 +145,11 @@ impl Producer {
         self.shared.space().await;
     }
 
+    /// Waits until no more than so many bytes are in flight. Cancel safe.
+    pub async fn at_most(&self, bytes: u64) {
+        self.shared.at_most(bytes).await;
+    }
+
     /// What was taken and is not yet reported.
     pub fn in_flight(&self) -> InFlight {
         self.shared.in_flight()
@@ -154,13 +160,18 @@ impl Producer {
         self.shared.brokers()
     }
 
+    /// Whether it is of no more use, though what it has in flight was never reported.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.has_ended()
+    }
+
     /// Waits until nothing is in flight: every record that was taken is reported, confirmed or failed.
     ///
     /// Fails with a transient error when that takes longer than `timeout`; the records stay in flight then.
     pub async fn drain(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         match tokio::time::timeout_at(deadline, self.shared.empty()).await {
-            Ok(()) if self.shared.has_ended() => Err(ended()),
+            Ok(()) if self.shared.has_ended() => Err(self.shared.ended_error()),
             Ok(()) => Ok(()),
             Err(_) => {
                 let waiting = self.in_flight().records;
@@ -186,10 +197,6 @@ impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").field("in_flight", &self.in_flight()).finish_non_exhaustive()
     }
-}
-
-fn ended() -> Error {
-    Error::transient(Code::PRODUCER_LOST, "the thread that hears of deliveries has ended")
 }
 
 fn record_bytes(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {

@@ -1,6 +1,7 @@
 //! Progress: what must survive a crash, by key, in a compacted topic.
 
 mod confirmations;
+mod follow;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::producer::{Producer, SendError};
 use crate::read::{Bounds, Reader, Step};
 use crate::topics::{TopicDescription, TopicSpecification, Topics};
 use confirmations::{Confirmations, Waiting};
+pub use follow::{Follower, NewEntry};
 
 /// The topic that progress is kept in, unless the user says otherwise.
 pub const PROGRESS_TOPIC_DEFAULT: &str = "__waltap_progress";
@@ -29,6 +31,10 @@ const ROUND: Duration = Duration::from_millis(100);
 
 /// The latest value of each key.
 pub type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Whether a value that came to a key after another one is older than that all the same, and not to be believed: of a key, the value of before,
+/// and the later one.
+pub type IsLate = fn(&[u8], &[u8], &[u8]) -> bool;
 
 /// A compacted topic of one partition, read as a map from key to latest value.
 ///
@@ -129,19 +135,26 @@ impl ProgressTopic {
     /// Reads the topic to its end: the latest value of each key that starts with `prefix`. What was deleted is left out. Waits for
     /// transactions that are open there.
     pub async fn load(&self, prefix: &[u8]) -> Result<Entries> {
-        self.read(prefix, true).await.map(|(values, _)| values)
+        self.load_in_time(prefix, |_, _, _| false).await
     }
 
-    /// As [`ProgressTopic::load`], without waiting: what stands behind an open transaction is not seen. Says whether that is nothing.
-    pub async fn peek(&self, prefix: &[u8]) -> Result<(Entries, bool)> {
-        self.read(prefix, false).await
+    /// As [`ProgressTopic::load`], but for values that came late. They are seen as such for as long as the topic is not compacted up to them.
+    pub async fn load_in_time(&self, prefix: &[u8], is_late: IsLate) -> Result<Entries> {
+        self.read(prefix, true, is_late).await.map(|(values, _)| values)
     }
 
-    async fn read(&self, prefix: &[u8], waits: bool) -> Result<(Entries, bool)> {
+    /// As [`ProgressTopic::load_in_time`], without waiting: what stands behind an open transaction is not seen. Says whether that is nothing.
+    pub async fn peek(&self, prefix: &[u8], is_late: IsLate) -> Result<(Entries, bool)> {
+        self.read(prefix, false, is_late).await
+    }
+
+    async fn read(&self, prefix: &[u8], waits: bool, is_late: IsLate) -> Result<(Entries, bool)> {
         self.settle().await.map_err(|error| self.fault("reading", error))?;
         let (options, name, prefix, deadline) =
             (self.options.clone(), self.name.clone(), prefix.to_vec(), Instant::now() + self.timeout);
-        blocking(move || load(&options, &name, &prefix, waits, deadline)).await.map_err(|error| self.fault("reading", error))
+        blocking(move || load(&options, &name, &prefix, (waits, is_late), deadline))
+            .await
+            .map_err(|error| self.fault("reading", error))
     }
 
     /// Waits for entries of which nobody waited for the end: what comes in after it was read would be believed later, and not known now.
@@ -150,7 +163,7 @@ impl ProgressTopic {
         let Some(current) = &*writer else { return Ok(()) };
         match current.producer.drain(self.timeout).await {
             // It will deliver nothing more.
-            Err(_) if current.producer.in_flight().records == 0 => *writer = None,
+            Err(_) if current.producer.in_flight().records == 0 || current.producer.has_ended() => *writer = None,
             result => return result,
         }
         Ok(())
@@ -225,8 +238,9 @@ impl Writer {
     }
 }
 
-/// Where the records lie, and whether that is all of them. `waits`: once every transaction that is open now has ended. Before that, what is
-/// committed behind an open one is not seen: a tap would start from an older place than the one it had reached, and send again what it had sent.
+/// Where the records lie, and whether that is all of them. `waits`: once every transaction that is open now has ended. Before that, what
+/// is committed behind an open one is not seen: a tap would start from an older place than the one it had reached, and send again what it
+/// had sent.
 fn settled_bounds(options: &Options, name: &str, reader: &Reader, waits: bool, deadline: Instant) -> Result<(Bounds, bool)> {
     let end = Reader::open_uncommitted(options, name)?.bounds(PARTITION, deadline)?.end;
     let mut told = false;
@@ -249,10 +263,35 @@ fn settled_bounds(options: &Options, name: &str, reader: &Reader, waits: bool, d
     }
 }
 
-fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, mut deadline: Instant) -> Result<(Entries, bool)> {
+fn load(
+    options: &Options,
+    name: &str,
+    prefix: &[u8],
+    (waits, is_late): (bool, IsLate),
+    deadline: Instant,
+) -> Result<(Entries, bool)> {
     let reader = Reader::open(options, name)?;
-    let (Bounds { oldest, end }, is_settled) = settled_bounds(options, name, &reader, waits, deadline)?;
-    let mut values = BTreeMap::new();
+    let (bounds, is_settled) = settled_bounds(options, name, &reader, waits, deadline)?;
+    let mut values = Entries::new();
+    read_through(&reader, bounds, deadline, |key, value| {
+        if key.starts_with(prefix) {
+            match value {
+                Some(value) if values.get(key).is_some_and(|before| is_late(key, before, value)) => None,
+                Some(value) => values.insert(key.to_vec(), value.to_vec()),
+                None => values.remove(key),
+            };
+        }
+    })?;
+    Ok((values, is_settled))
+}
+
+/// Reads what lies between the bounds, and gives the offset behind it.
+fn read_through(
+    reader: &Reader,
+    Bounds { oldest, end }: Bounds,
+    mut deadline: Instant,
+    mut take: impl FnMut(&[u8], Option<&[u8]>),
+) -> Result<i64> {
     // One past the last record seen.
     let mut next = oldest;
     let mut ended_at = None;
@@ -265,11 +304,9 @@ fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, mut deadline:
                 next = message.offset() + 1;
                 // As long as something comes, it may take its time.
                 deadline = deadline.max(Instant::now() + ROUND * 10);
-                let Some(key) = message.key().filter(|key| key.starts_with(prefix)) else { continue };
-                match message.payload() {
-                    Some(value) => values.insert(key.to_vec(), value.to_vec()),
-                    None => values.remove(key),
-                };
+                if let Some(key) = message.key() {
+                    take(key, message.payload());
+                }
             }
             // Ends of transactions take offsets and are no records, so the last record may stand before the end. But a leader
             // that is new may also see an end before the one that its predecessor promised, for a moment: so we look twice.
@@ -283,7 +320,7 @@ fn load(options: &Options, name: &str, prefix: &[u8], waits: bool, mut deadline:
             Step::Nothing => {}
         }
     }
-    Ok((values, is_settled))
+    Ok(next)
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ impl Reader {
     pub(crate) fn open_uncommitted(options: &Options, topic: &str) -> Result<Self> {
         let mut config = options.consumer_config();
         config.set("isolation.level", "read_uncommitted");
+        // Who follows does so for as long as the capture runs, and must notice when its client has given up.
+        config.set("statistics.interval.ms", options.statistics_interval());
         Self::with_config(options, topic, &config)
     }
 
@@ -105,6 +107,10 @@ impl Reader {
         match self.consumer.poll(patience) {
             None => match self.consumer.context().hopeless(&self.doing) {
                 Some(error) => Err(error),
+                None if self.consumer.context().has_given_up() => {
+                    let lost = "the Kafka client has lost every broker and looks for none";
+                    Err(Error::transient(Code::BROKERS, self.doing.clone()).source(lost))
+                }
                 None => Ok(Step::Nothing),
             },
             Some(Ok(message)) => Ok(Step::Record(message)),

@@ -93,6 +93,13 @@ impl Topics {
         blocking(move || ensure(&options, &wanted, deadline)).await
     }
 
+    /// Whether topics that were written to before are all there, with the partitions that they had; else the error that [`Topics::ensure`] ends
+    /// with. Makes nothing.
+    pub async fn check_kept(&self, kept: &[TopicSpecification], timeout: Duration) -> Result<()> {
+        let (options, kept, deadline) = (self.options.clone(), kept.to_vec(), Instant::now() + timeout);
+        blocking(move || check_kept(&options, &kept, deadline)).await
+    }
+
     /// The id of the cluster, where it has one.
     pub async fn cluster_id(&self, timeout: Duration) -> Result<Option<String>> {
         Ok(crate::probe::probe(&self.options, timeout).await?.cluster_id)
@@ -146,6 +153,21 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
         created: !there.contains(&topic.name),
     });
     Ok(ensured.collect())
+}
+
+fn check_kept(options: &Options, kept: &[TopicSpecification], deadline: Instant) -> Result<()> {
+    let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
+    let metadata = lost::find_again(options, &inquiry, kept)?;
+    let partitions = usable(&metadata);
+    for topic in kept {
+        // One without a leader may have any number.
+        if let Some(found) = partitions.get(topic.name.as_str()).copied()
+            && topic.known_partitions.is_some_and(|known| known > found)
+        {
+            return Err(lost::made_anew(options, topic, found));
+        }
+    }
+    Ok(())
 }
 
 /// Waits until every wanted topic can be written to; their partition counts, in the order of `wanted`.

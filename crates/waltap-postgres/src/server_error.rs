@@ -150,6 +150,10 @@ impl Failure {
     }
 }
 
+/// What to do about a pooler.
+pub(crate) const DIRECTLY: &str =
+    "connect to PostgreSQL directly: name its own host and port in the source URL, and not the pooler's";
+
 /// Turns a failed statement of an [`Sql`](crate::Sql) session into an error with a code. `what` says what waltap was doing, in lower case.
 ///
 /// When the server itself refused, its [`ServerError`] is the cause.
@@ -187,6 +191,8 @@ fn meaning(doing: Doing, error: &ServerError) -> (Kind, Code) {
     let lost = if connecting { Code::CONNECT } else { Code::CONNECTION_LOST };
     match (error.sqlstate.as_str(), doing) {
         ("28P01" | "28000", _) => (Configuration, Code::AUTHENTICATION),
+        // PgBouncer's words, which it does not translate. PostgreSQL has others for parameters that it does not know.
+        ("08P01", _) if connecting && error.message.starts_with("unsupported startup parameter") => (Configuration, Code::POOLER),
         ("3D000", _) => (Configuration, Code::NO_DATABASE),
         ("42501", Doing::Connecting) => (Configuration, Code::AUTHENTICATION),
         ("42501", Doing::ConnectingToReplicate) if error.raised_by("CheckMyDatabase") => (Configuration, Code::AUTHENTICATION),
@@ -245,7 +251,10 @@ fn remedy(code: Code, error: &ServerError, subject: Subject<'_>) -> Option<Strin
              SELECT slot_name, database, active FROM pg_replication_slots;"
                 .to_owned()
         }
-        Code::WAL_LEVEL => "ALTER SYSTEM SET wal_level = logical; then restart PostgreSQL".to_owned(),
+        Code::WAL_LEVEL => {
+            "ALTER SYSTEM SET wal_level = logical; then restart PostgreSQL; where the source is a standby, the primary too"
+                .to_owned()
+        }
         Code::SLOT_IN_USE => format!(
             "another waltap may run; to see who reads the slot: SELECT a.* FROM pg_stat_activity a \
              JOIN pg_replication_slots s ON s.active_pid = a.pid WHERE s.slot_name = '{slot}';"
@@ -261,7 +270,16 @@ fn remedy(code: Code, error: &ServerError, subject: Subject<'_>) -> Option<Strin
         Code::TEXT_ENCODING => {
             "find the rows that the server cannot convert and mend them, or leave their table out with --exclude-table".to_owned()
         }
-        Code::STANDBY => "connect to the primary: target_session_attrs=primary".to_owned(),
+        Code::POOLER => DIRECTLY.to_owned(),
+        // Not translated by the server.
+        Code::SERVER_REFUSED if error.message.starts_with("could not map file") => format!(
+            "if it comes at every attempt, a table was altered or truncated just when the slot was made, which PostgreSQL passes over, and what is \
+             written to it since can never be decoded: SELECT pg_drop_replication_slot('{slot}'); and begin with a new snapshot: \
+             --on-slot-lost resnapshot"
+        ),
+        Code::STANDBY => {
+            "connect to the primary: target_session_attrs=primary; standbys can be read from PostgreSQL 16 on".to_owned()
+        }
         _ => return None,
     })
 }
@@ -296,6 +314,9 @@ mod tests {
         assert_eq!(meaning(Doing::CreatingSlot, &level), (Kind::Configuration, Code::WAL_LEVEL));
         let stop = error("57P01", "terminating connection", "ProcessInterrupts");
         assert_eq!(meaning(Doing::Streaming, &stop), (Kind::Transient, Code::CONNECTION_LOST));
+        let pooler = error("08P01", "unsupported startup parameter: options", "");
+        assert_eq!(meaning(Doing::Connecting, &pooler), (Kind::Configuration, Code::POOLER));
+        assert_eq!(meaning(Doing::Connecting, &error("08P01", "bad packet", "")), (Kind::Transient, Code::CONNECT));
         let starting = error("57P03", "the database system is starting up", "ProcessStartupPacket");
         assert_eq!(meaning(Doing::Connecting, &starting), (Kind::Transient, Code::CONNECT));
     }
@@ -316,5 +337,10 @@ mod tests {
         let shown = Failure::from(denied).into_error(Doing::ConnectingToReplicate, "connecting", subject);
         assert_eq!((shown.code(), shown.remedy_text()), (Code::REPLICATION_RIGHT, Some("ALTER ROLE \"o\"\"x\" REPLICATION;")));
         assert!(ServerError::find(&shown).is_some());
+        let undecodable =
+            error("XX000", "could not map filenumber \"base/16386/16988\" to relation OID", "ReorderBufferProcessTXN");
+        let shown = Failure::from(undecodable).into_error(Doing::Streaming, "streaming", subject);
+        assert_eq!((shown.kind(), shown.code()), (Kind::Transient, Code::SERVER_REFUSED));
+        assert!(shown.remedy_text().is_some_and(|remedy| remedy.contains("pg_drop_replication_slot('s')")));
     }
 }

@@ -6,6 +6,7 @@ mod configuration;
 mod failure;
 mod json_text;
 mod logging;
+mod memory;
 mod output;
 mod pages;
 mod progress;

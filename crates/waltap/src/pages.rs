@@ -52,6 +52,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0034"
     "WT0035"
     "WT0036"
+    "WT0039"
     "WT0040"
     "WT0041"
     "WT0042"
@@ -68,7 +69,11 @@ const PAGES: &[(&str, &str)] = pages! {
     "WT0053"
     "WT0054"
     "WT0055"
+    "WT0056"
     "WT0057"
+    "WT0058"
+    "WT0059"
+    "WT0061"
 };
 
 #[cfg(test)]

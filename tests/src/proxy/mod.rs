@@ -3,7 +3,9 @@
 mod connection;
 mod treatment;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +24,9 @@ const BOTH: [Direction; 2] = [Direction::Up, Direction::Down];
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    target: Arc<AtomicU16>,
     treatment: Arc<watch::Sender<Treatment>>,
+    connections: Arc<AtomicU64>,
     acceptor: JoinHandle<()>,
 }
 
@@ -34,15 +38,33 @@ impl Proxy {
 
     /// Listens on the given port and leads to another.
     pub async fn start_on(port: u16, target: u16) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        Self::start_at(Ipv4Addr::LOCALHOST, port, target).await
+    }
+
+    /// The same at another address of loopback.
+    pub async fn start_at(address: Ipv4Addr, port: u16, target: u16) -> Result<Self> {
+        let listener = TcpListener::bind((address, port)).await?;
         let treatment = Arc::new(watch::channel(Treatment::default()).0);
-        let acceptor = tokio::spawn(accept(listener, target, treatment.clone()));
-        Ok(Proxy { port, treatment, acceptor })
+        let target = Arc::new(AtomicU16::new(target));
+        let connections = Arc::new(AtomicU64::new(0));
+        let acceptor = tokio::spawn(accept(listener, target.clone(), treatment.clone(), connections.clone()));
+        Ok(Proxy { port, target, treatment, connections, acceptor })
     }
 
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections were carried so far.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Leads to another port from now on, and closes every connection.
+    pub fn lead_to(&self, target: u16) {
+        self.target.store(target, Ordering::Relaxed);
+        self.cut();
     }
 
     /// Closes every connection; new ones are taken.
@@ -106,12 +128,19 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: u16, treatment: Arc<watch::Sender<Treatment>>) {
+async fn accept(
+    listener: TcpListener,
+    target: Arc<AtomicU16>,
+    treatment: Arc<watch::Sender<Treatment>>,
+    connections: Arc<AtomicU64>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         let watched = treatment.subscribe();
         if watched.borrow().refusing {
             continue;
         }
+        let target = target.load(Ordering::Relaxed);
+        connections.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             if let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await {
                 carry(client, server, watched).await;

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use waltap_tests::checker::{Delivery, Fault, Report};
-use waltap_tests::{PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
+use waltap_tests::{Failure, PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
 
 use crate::fault::Fault as Deed;
+use crate::snapshot::PROGRESS;
 use crate::stage::{Stage, TO_THE_END};
 use crate::workload::{self, Mix, Writers};
 
@@ -31,13 +32,25 @@ const NARROWER: u64 = 20_000;
 const SHORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Rows of a large transaction: of several times the size at which it is parted.
-const LARGE_ROWS: u64 = 16_000;
+const LARGE_ROWS: usize = 16_000;
 
-/// What the wire passes in a second while a large transaction is on its way: some seconds for it.
+/// Who writes large transactions: no writer of the workload.
+const WRITER: u64 = 99;
+
+/// So much is on its way only when it is a part of a large transaction: a quarter of the size at which it is parted.
+const MUCH: u64 = 256 << 10;
+
+/// How many large transactions are tried until waltap is met between two parts of one.
+const TRANSACTIONS: u64 = 3;
+
+/// What a wire passes in a second while a large transaction is on its way: some seconds for it.
 const NARROW: u64 = 250_000;
 
-/// How long a part of a large transaction may take to be seen.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long the narrow wire is open at a time: for much less than a large transaction.
+const SLICE: Duration = Duration::from_millis(400);
+
+/// How long a step may take, on a busy machine too.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A way to be broken, what must be found then, and what may be found beside it.
 struct Broken {
@@ -72,7 +85,7 @@ fn at_least_once() -> Result {
         let options = PostgresOptions { major: Some(13), ..PostgresOptions::default() };
         let mut stage = Stage::set(kit, Delivery::AtLeastOnce, options).await?;
         stage.with_arguments(&["--kafka-property", LINGER, "--kafka-property", UNCOMPRESSED]);
-        break_each(&mut stage, &AT_LEAST_ONCE, async |stage, waltap, _| {
+        break_each(&mut stage, &AT_LEAST_ONCE, Mix::USUAL, async |stage, waltap, _| {
             tokio::time::sleep(PAUSE).await;
             stage.inflict(waltap, Deed::KillWaltap, None).await?;
             waltap.wait_streaming().await?;
@@ -91,52 +104,86 @@ fn exactly_once() -> Result {
     run("chaos_broken_exactly_once", async |kit| {
         let mut stage = Stage::set(kit, Delivery::ExactlyOnce, PostgresOptions::default()).await?;
         stage.with_arguments(&["--kafka-property", UNCOMPRESSED]);
-        break_each(&mut stage, &EXACTLY_ONCE, async |stage, waltap, database| {
-            // Killed while events are on their way through a narrow wire, each connection of which is narrow by itself: progress that is not
-            // in their transaction is there before them.
-            stage.kafka_wire.throttle(Some(NARROW));
-            write_large(stage, database, 1).await?;
-            tokio::time::sleep(PAUSE).await;
-            stage.inflict(waltap, Deed::KillWaltap, None).await?;
-            stage.kafka_wire.heal();
-            waltap.wait_streaming().await?;
+        break_each(&mut stage, &EXACTLY_ONCE, Mix::SMALL, async |stage, waltap, database| {
+            kill_in_a_commit(stage, waltap, database).await?;
             stage.postgres.wait_confirmed(&[database], DEADLINE).await?;
-            // Killed between two parts of a transaction.
-            stage.postgres_wire.throttle(Some(NARROW));
-            let before = bulk_events(stage, database).await?;
-            write_large(stage, database, 2).await?;
-            wait_until("a part of a transaction is there", DEADLINE, async || Ok(bulk_events(stage, database).await? > before))
-                .await?;
-            stage.inflict(waltap, Deed::KillWaltap, None).await?;
-            ensure!(bulk_events(stage, database).await? < before + LARGE_ROWS, "the transaction was not parted");
-            stage.postgres_wire.heal();
-            Ok(())
+            kill_between_parts(stage, waltap, database).await
         })
         .await
     })
 }
 
+/// Kills waltap while events are on their way through a narrow wire, each connection of which is narrow by itself: progress that is not in their
+/// transaction is there before them.
+async fn kill_in_a_commit(stage: &mut Stage<'_>, waltap: &mut Waltap, database: &str) -> Result {
+    stage.kafka_wire.throttle(Some(NARROW));
+    write_large(stage, database, 1).await?;
+    wait_until("much is on its way to Kafka", DEADLINE, async || Ok(in_flight_bytes(waltap).await? >= MUCH)).await?;
+    let topics = stage.kafka.topics();
+    let before = topics.end(PROGRESS).await?;
+    wait_until("progress is told", DEADLINE, async || Ok(topics.end(PROGRESS).await? > before)).await?;
+    stage.inflict(waltap, Deed::KillWaltap, None).await?;
+    stage.kafka_wire.heal();
+    waltap.wait_streaming().await
+}
+
+/// Kills waltap between two parts of a transaction.
+async fn kill_between_parts(stage: &mut Stage<'_>, waltap: &mut Waltap, database: &str) -> Result {
+    for transaction in 2..2 + TRANSACTIONS {
+        stage.postgres_wire.throttle(Some(NARROW));
+        write_large(stage, database, transaction).await?;
+        wait_until("a part of a transaction is there", DEADLINE, async || {
+            stage.postgres_wire.freeze(false);
+            waltap.process().resume()?;
+            tokio::time::sleep(SLICE).await;
+            // Nothing passes while it is looked, which may take longer than the rest of the transaction; and what has passed goes no further.
+            stage.postgres_wire.freeze(true);
+            waltap.process().pause()?;
+            Ok(rows_seen(stage, database, transaction).await? > 0)
+        })
+        .await?;
+        stage.inflict(waltap, Deed::KillWaltap, None).await?;
+        let is_parted = rows_seen(stage, database, transaction).await? < LARGE_ROWS;
+        stage.postgres_wire.heal();
+        if is_parted {
+            return Ok(());
+        }
+        // It was through before anybody looked.
+        waltap.wait_streaming().await?;
+    }
+    Err(Failure::new(format!("none of {TRANSACTIONS} transactions was parted")))
+}
+
 /// Writes a transaction that is sent in parts, which no writer of the workload does.
 async fn write_large(stage: &Stage<'_>, database: &str, transaction: u64) -> Result {
-    let rows = format!("INSERT INTO bulk SELECT 99, {transaction}, g, 0, 'bulk' FROM generate_series(1, {LARGE_ROWS}) g");
+    let rows = format!("INSERT INTO bulk SELECT {WRITER}, {transaction}, g, 0, 'bulk' FROM generate_series(1, {LARGE_ROWS}) g");
     stage.postgres.sql(database).await?.run(&rows).await
 }
 
-/// How many records of the table of large transactions a reader of committed ones may see by now.
-async fn bulk_events(stage: &Stage<'_>, database: &str) -> Result<u64> {
-    Ok(stage.kafka.topics().read(&format!("{database}.public.bulk")).await?.len() as u64)
+/// How many rows of a large transaction a reader of committed records may see by now.
+async fn rows_seen(stage: &Stage<'_>, database: &str, transaction: u64) -> Result<usize> {
+    let beginning = format!("{{\"writer\":{WRITER},\"transaction\":{transaction},");
+    let records = stage.kafka.topics().read(&format!("{database}.public.bulk")).await?;
+    Ok(records.iter().filter(|record| record.key.as_ref().is_some_and(|key| key.starts_with(&beginning))).count())
+}
+
+/// What waltap has handed over, and Kafka has not confirmed.
+async fn in_flight_bytes(waltap: &Waltap) -> Result<u64> {
+    let status: serde_json::Value = serde_json::from_str(&waltap.get("/status").await?.body)?;
+    Ok(status["taps"][0]["in_flight_bytes"].as_u64().unwrap_or(0))
 }
 
 async fn break_each(
     stage: &mut Stage<'_>,
     ways: &[Broken],
+    mix: Mix,
     course: impl AsyncFn(&mut Stage<'_>, &mut Waltap, &str) -> Result,
 ) -> Result {
-    go_through(stage, "whole", TO_THE_END, &course).await?.ensure_clean()?;
+    go_through(stage, "whole", TO_THE_END, mix, &course).await?.ensure_clean()?;
     for way in ways {
         let Broken { switch, found, besides } = way;
         stage.environment = vec![(VARIABLE.to_owned(), (*switch).to_owned())];
-        let report = go_through(stage, &switch.replace('-', "_"), way.patience(), &course).await?;
+        let report = go_through(stage, &switch.replace('-', "_"), way.patience(), mix, &course).await?;
         println!("{switch}: {:?}", report.faults());
         for fault in *found {
             ensure!(report.has(*fault), "{switch} is not found to be {fault:?}, but {:?}\n{}", report.faults(), report.told());
@@ -153,13 +200,14 @@ async fn go_through(
     stage: &mut Stage<'_>,
     database: &str,
     patience: Duration,
+    mix: Mix,
     course: &impl AsyncFn(&mut Stage<'_>, &mut Waltap, &str) -> Result,
 ) -> Result<Report> {
     workload::create(&stage.postgres, database, 100).await?;
     let mut waltap = stage.capture(database)?;
     waltap.wait_streaming().await?;
     let sampler = stage.watch(database)?;
-    let writers = Writers::start(stage.postgres.port(), database, 2, Mix::USUAL, Random::seed());
+    let writers = Writers::start(stage.postgres.port(), database, 2, mix, Random::seed());
     course(stage, &mut waltap, database).await?;
     waltap.wait_streaming().await?;
     let verdict = stage.judge(database, waltap, writers, sampler, patience).await?;

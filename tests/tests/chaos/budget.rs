@@ -11,7 +11,7 @@ use crate::plan::Quota;
 const SECONDS_DEFAULT: u64 = 6;
 
 /// What a scenario may take beside its faults: starting, coming to the end, and checking.
-const FRAME: Duration = Duration::from_secs(240);
+const FRAME: Duration = Duration::from_secs(480);
 
 /// What one kill of a quota takes at most, with the restart.
 const KILL: Duration = Duration::from_secs(20);

@@ -11,7 +11,7 @@ use crate::stage::{Deeds, Stage};
 use crate::workload;
 
 /// Where waltap notes which tables are read to their end.
-const PROGRESS: &str = "__waltap_progress";
+pub(crate) const PROGRESS: &str = "__waltap_progress";
 
 /// How long a broker that was killed may take to show what it has.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -68,12 +68,12 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Starts the servers and the wires.
     pub(crate) async fn set(kit: &'a Kit, delivery: Delivery, options: PostgresOptions) -> Result<Self> {
-        // Both sides of a dead wire notice it within seconds.
-        let options = options.set("wal_sender_timeout", "4s");
         let through_port = free_port()?;
         let kafka_options = KafkaOptions { through_port: Some(through_port), ..KafkaOptions::default() };
         let (postgres, kafka) = tokio::join!(kit.postgres_with(options), kit.kafka_with(kafka_options));
         let (postgres, kafka) = (postgres?, kafka?);
+        // Both sides of a dead wire notice it within seconds.
+        postgres.sql("postgres").await?.run("ALTER ROLE postgres SET wal_sender_timeout = '4s'").await?;
         let postgres_wire = Proxy::start(postgres.port()).await?;
         let kafka_wire = Proxy::start_on(through_port, kafka.inner_port()).await?;
         // A broker that does not answer is given up as soon as the server is.

@@ -59,10 +59,10 @@ fn no_write_fails_under_a_capture_by_the_owner() -> Result {
         write(&app).await?;
         // A table that is made later is published too, and so must stay writable.
         app.run("CREATE TABLE later (id int, n int); INSERT INTO later VALUES (1, 1)").await?;
-        waltap.wait_log("later", Duration::from_secs(30)).await?;
+        waltap.wait_log("later", Duration::from_secs(60)).await?;
         waltap.wait_streaming().await?;
         app.run("UPDATE later SET n = 2; DELETE FROM later").await?;
-        postgres.wait_confirmed(&["shop"], Duration::from_secs(30)).await?;
+        postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
         for name in ["keyless", "nothing", "later"] {
             ensure!(waltap.log().contains(name), "no warning names {name}");
         }
@@ -83,17 +83,17 @@ fn check_prints_what_the_owner_must_run_for_a_role_without_rights() -> Result {
         let source = postgres.url("reader");
         let brokers = kafka.brokers();
         let check = ["check", "--source", &source, "--brokers", &brokers, "--database", "shop"];
-        let first = kit.output(&check, &[], Duration::from_secs(30)).await?;
+        let first = kit.output(&check, &[], Duration::from_secs(60)).await?;
         ensure!(first.code == 1, "check found nothing missing:\n{}{}", first.stdout, first.stderr);
         run_statements(&postgres, &first).await?;
-        let second = kit.output(&check, &[], Duration::from_secs(30)).await?;
+        let second = kit.output(&check, &[], Duration::from_secs(60)).await?;
         ensure!(second.code == 0, "something is missing still:\n{}{}", second.stdout, second.stderr);
 
         let arguments = ["capture", "--source", &source, "--brokers", &brokers, "--database", "shop"];
         let mut waltap = kit.waltap(&arguments, &[])?;
         waltap.wait_streaming().await?;
         write(&app).await?;
-        postgres.wait_confirmed(&["shop"], Duration::from_secs(30)).await?;
+        postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
         let reports = oracle::compare(&postgres, &kafka.topics(), &["shop"]).await?;
         let keyed = reports.iter().find(|report| report.topic == "shop.public.keyed");

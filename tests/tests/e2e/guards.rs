@@ -61,14 +61,13 @@ fn a_slot_that_keeps_too_much_is_given_up_and_the_disk_is_given_back() -> Result
         waltap.wait_streaming().await?;
         kafka.pause()?;
         write(&postgres).await?;
-        let kept = log_bytes(&postgres).await?;
         ensure!(waltap.wait_exit(DEADLINE).await? == 1, "waltap did not fail:\n{}", waltap.log());
         let log = waltap.log();
         for part in ["WT0055", "do not reach Kafka", "waltap slots drop", "the slot is dropped"] {
             ensure!(log.contains(part), "{part} is not in:\n{log}");
         }
         ensure!(slots(&postgres).await? == "0", "the slot is still there");
-        wait_until("the disk is given back", DEADLINE, async || Ok(log_bytes(&postgres).await? < kept)).await?;
+        wait_until("the disk is given back", DEADLINE, async || Ok(log_bytes(&postgres).await? < WRITTEN_BYTES)).await?;
 
         kafka.resume()?;
         // Nothing goes on by itself.
@@ -93,14 +92,31 @@ fn a_slot_is_given_up_before_kafka_has_ever_answered() -> Result {
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         waltap.wait_streaming().await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
-        kafka.kill().await?;
         write(&postgres).await?;
         let flags = ["--database", "shop", "--max-retained-wal", BOUND, "--on-max-retained-wal", "drop-slot"];
+        // The slot is not that of those who only look, or only read rows.
+        for only in [["--snapshot", "only"], ["--sink", "stdout"]] {
+            let source = postgres.url("postgres");
+            let brokers = kafka.brokers();
+            let kafka_flags: &[&str] = if only[0] == "--sink" { &[] } else { &["--brokers", &brokers] };
+            let mut passing =
+                kit.waltap(&[&["capture", "--source", &source], kafka_flags, &flags[..], &only[..]].concat(), &[])?;
+            match only[0] {
+                "--sink" => {
+                    passing.wait_streaming().await?;
+                    ensure!(passing.terminate().await? == 0, "the look did not stop as asked:\n{}", passing.log());
+                }
+                _ => ensure!(passing.wait_exit(DEADLINE).await? == 0, "the rows were not read:\n{}", passing.log()),
+            }
+            ensure!(slots(&postgres).await? == "1", "{only:?} gave the slot up:\n{}", passing.log());
+        }
+        kafka.kill().await?;
         let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
         waltap.wait_log("the slot is dropped", DEADLINE).await?;
         ensure!(slots(&postgres).await? == "0", "the slot is still there");
         kafka.start_again().await?;
-        ensure!(waltap.wait_exit(DEADLINE).await? == 1, "waltap did not fail:\n{}", waltap.log());
+        let code = waltap.wait_exit(DEADLINE).await?;
+        ensure!(code == 1 && waltap.log().contains("WT0055"), "waltap did not fail for that:\n{}", waltap.log());
         Ok(())
     })
 }

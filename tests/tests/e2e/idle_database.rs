@@ -37,9 +37,34 @@ fn an_idle_database_retains_no_wal_of_a_busy_one() -> Result {
         let written = postgres.written().await? - start;
         ensure!(written > 3 * RETAINED_BYTES_MAX as u64, "only {written} bytes were written: nothing was shown");
         quiet.run("INSERT INTO t VALUES (2)").await?;
-        postgres.wait_confirmed(&["quiet"], Duration::from_secs(30)).await?;
+        postgres.wait_confirmed(&["quiet"], Duration::from_secs(60)).await?;
         ensure!(kafka.topics().read("quiet.public.t").await?.len() == 2, "the late row did not arrive");
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_heartbeat_moves_the_slot_where_nobody_writes() -> Result {
+    run("heartbeat", async |kit| {
+        let (postgres, kafka) = (kit.postgres().await?, kit.kafka().await?);
+        let quiet = postgres.create_database("quiet").await?;
+        quiet.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "quiet", "--messages", "--heartbeat-interval", "1s"])?;
+        waltap.wait_streaming().await?;
+        for _ in 0..2 {
+            let before = postgres.written().await?;
+            wait_until("a heartbeat is confirmed", Duration::from_secs(60), async || {
+                Ok(postgres.confirmed("quiet").await?.is_some_and(|confirmed| confirmed > before))
+            })
+            .await?;
+        }
+        quiet.run("SELECT pg_logical_emit_message(true, 'mine', 'told')").await?;
+        postgres.wait_confirmed(&["quiet"], Duration::from_secs(60)).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let messages = kafka.topics().read("quiet.message").await?;
+        let told = messages.iter().filter_map(|record| record.value.as_deref()).filter(|value| value.contains("mine")).count();
+        ensure!((messages.len(), told) == (1, 1), "marks of waltap's own became events: {messages:?}");
         Ok(())
     })
 }

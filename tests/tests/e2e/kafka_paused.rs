@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use waltap_tests::{PostgresOptions, Random, Result, ensure, oracle, run_within, wait_until};
+use waltap_tests::{Postgres, PostgresOptions, Random, Result, ensure, oracle, run_within, wait_for, wait_until};
 
 use crate::seconds;
 use crate::workload::{Writers, members};
@@ -12,6 +12,19 @@ const DATABASE: &str = "shop";
 
 /// More than two times `wal_sender_timeout`, below; `E2E_PAUSE_SECONDS=300` shows it for five minutes.
 const PAUSE_SECONDS: u64 = 25;
+
+/// How long the slot must have stood still to be at rest.
+const REST: Duration = Duration::from_secs(2);
+
+/// What Kafka had confirmed may still be on its way back. Where the slot stands once it is there.
+async fn wait_at_rest(postgres: &Postgres) -> Result<Option<u64>> {
+    wait_for("the slot comes to rest", Duration::from_secs(60), async || {
+        let before = postgres.confirmed(DATABASE).await?;
+        tokio::time::sleep(REST).await;
+        Ok((postgres.confirmed(DATABASE).await? == before).then_some(before))
+    })
+    .await
+}
 
 #[test]
 fn the_slot_stands_still_while_kafka_does() -> Result {
@@ -28,7 +41,7 @@ fn the_slot_stands_still_while_kafka_does() -> Result {
         waltap.wait_streaming().await?;
         let writers = Writers::start(postgres.port(), &members, 2, Random::seed());
         let before = postgres.confirmed(DATABASE).await?;
-        wait_until("the slot moves under load", Duration::from_secs(30), async || {
+        wait_until("the slot moves under load", Duration::from_secs(60), async || {
             Ok(postgres.confirmed(DATABASE).await? > before)
         })
         .await?;
@@ -36,9 +49,7 @@ fn the_slot_stands_still_while_kafka_does() -> Result {
         let walsender = sql.value("SELECT active_pid FROM pg_replication_slots WHERE NOT temporary").await?;
 
         kafka.pause()?;
-        // What Kafka had confirmed may still be on its way back.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let paused_at = postgres.confirmed(DATABASE).await?;
+        let paused_at = wait_at_rest(&postgres).await?;
         let written = postgres.written().await?;
         tokio::time::sleep(pause).await;
         ensure!(postgres.confirmed(DATABASE).await? == paused_at, "the slot moved though nothing was confirmed");

@@ -83,7 +83,7 @@ fn forty_tables_are_equal_after_every_kind_of_kill() -> Result {
             member.create(&postgres, ROWS_BEFORE).await?;
         }
 
-        let writers = Writers::start(postgres.port(), &members, WRITERS, seed);
+        let writers = Writers::start_before_slots(postgres.port(), postgres.port(), &members, WRITERS, seed);
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", &DATABASES.join(","), "--partitions", "3"])?;
         let start = Instant::now();
         for delay in KILLS_IN_THE_SNAPSHOT {

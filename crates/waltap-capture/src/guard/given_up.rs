@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use waltap_error::Error;
+use waltap_error::{Code, Error};
 use waltap_pgoutput::Lsn;
 
-use super::given_up_error;
-use super::retention::sized;
+use crate::human_size::human_size;
 
 /// What is lost with a slot.
 #[derive(Clone, Debug)]
@@ -27,17 +26,18 @@ pub(crate) struct Loss {
 impl Loss {
     pub(crate) fn error(&self) -> Error {
         let Loss { capture, database, slot, retained, bound, from, to } = self;
-        let (retained, bound) = (sized(*retained), sized(*bound));
-        given_up_error(
+        let (retained, bound) = (human_size(*retained), human_size(*bound));
+        Error::configuration(
+            Code::RETAINED_WAL,
             format!(
                 "the slot {slot} kept {retained} of log and was given up, since --max-retained-wal is {bound}: \
                  changes of database {database} after {from}, and those after {to}, do not reach Kafka"
             ),
-            format!(
-                "mend what kept events from being confirmed; then forget the capture's progress (waltap slots drop --name {capture} \
-                 --database {database} --source ... --brokers ...) and start waltap again, which reads every table anew"
-            ),
         )
+        .remedy(format!(
+            "mend what kept events from being confirmed; then forget the capture's progress (waltap slots drop --name {capture} \
+                 --database {database} --source ... --brokers ...) and start waltap again, which reads every table anew"
+        ))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use waltap_postgres::slot::{SlotState, WalStatus};
 
+use crate::human_size::human_size;
+
 /// From this share of the bound on, in percent, it is said.
 const NEAR_PERCENT: u64 = 80;
 
@@ -27,8 +29,15 @@ impl Retention {
     }
 }
 
+/// Whether most of the log is not kept for what is still to be confirmed, but to decode transactions that were open then: `restart_lsn` is at
+/// the oldest of these.
+pub(super) fn kept_by_a_transaction(slot: &SlotState) -> bool {
+    let unconfirmed = slot.confirmed_flush_lsn.map(|confirmed| slot.server_lsn.bytes_since(confirmed));
+    unconfirmed.is_some_and(|unconfirmed| unconfirmed < slot.retained_bytes.unwrap_or(0) / 2)
+}
+
 /// What to say of a slot that the server is about to invalidate (`max_slot_wal_keep_size`).
-pub(super) fn is_in_danger(slot: &SlotState) -> Option<String> {
+pub(super) fn danger(slot: &SlotState) -> Option<String> {
     let left = slot.safe_wal_bytes.map(|left| u64::try_from(left).unwrap_or(0));
     let granted = left.unwrap_or(0) + slot.retained_bytes.unwrap_or(0);
     let is_scarce = left.is_some_and(|left| left < granted / 100 * SAFE_PERCENT);
@@ -37,25 +46,10 @@ pub(super) fn is_in_danger(slot: &SlotState) -> Option<String> {
         format!(
             "the server will remove log that the slot {} needs after {} more (wal_status {}): confirm events, or raise max_slot_wal_keep_size",
             slot.name,
-            sized(left.unwrap_or(0)),
+            human_size(left.unwrap_or(0)),
             slot.wal_status.map_or("unknown", WalStatus::as_str)
         )
     })
-}
-
-/// A size for people.
-pub(super) fn sized(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{value:.1} {}", units[unit]),
-    }
 }
 
 #[cfg(test)]
@@ -67,19 +61,10 @@ mod tests {
     fn slot(safe: Option<i64>, retained: u64, status: WalStatus) -> SlotState {
         SlotState {
             name: "waltap_waltap_shop".to_owned(),
-            plugin: None,
-            database: None,
-            temporary: false,
-            active: false,
-            two_phase: false,
-            active_pid: None,
-            restart_lsn: None,
-            confirmed_flush_lsn: None,
             wal_status: Some(status),
             safe_wal_bytes: safe,
-            invalidation: None,
             retained_bytes: Some(retained),
-            server_lsn: Lsn(0),
+            ..SlotState::default()
         }
     }
 
@@ -92,17 +77,21 @@ mod tests {
     }
 
     #[test]
-    fn danger_is_little_left_or_the_servers_word() {
-        assert!(is_in_danger(&slot(None, 900, WalStatus::Extended)).is_none(), "no bound");
-        assert!(is_in_danger(&slot(Some(700), 300, WalStatus::Reserved)).is_none());
-        assert!(is_in_danger(&slot(Some(150), 850, WalStatus::Extended)).is_some());
-        assert!(is_in_danger(&slot(Some(-5), 850, WalStatus::Unreserved)).unwrap().contains("unreserved"));
+    fn log_that_is_kept_for_an_open_transaction_is_told_apart() {
+        let place = |confirmed| SlotState {
+            server_lsn: Lsn(1000),
+            confirmed_flush_lsn: Some(Lsn(confirmed)),
+            ..slot(None, 900, WalStatus::Extended)
+        };
+        assert!(kept_by_a_transaction(&place(990)));
+        assert!(!kept_by_a_transaction(&place(100)));
     }
 
     #[test]
-    fn sizes_are_for_people() {
-        assert_eq!(sized(512), "512 B");
-        assert_eq!(sized(64 << 20), "64.0 MiB");
-        assert_eq!(sized(3 << 29), "1.5 GiB");
+    fn danger_is_little_left_or_the_servers_word() {
+        assert!(danger(&slot(None, 900, WalStatus::Extended)).is_none(), "no bound");
+        assert!(danger(&slot(Some(700), 300, WalStatus::Reserved)).is_none());
+        assert!(danger(&slot(Some(150), 850, WalStatus::Extended)).is_some());
+        assert!(danger(&slot(Some(-5), 850, WalStatus::Unreserved)).unwrap().contains("unreserved"));
     }
 }

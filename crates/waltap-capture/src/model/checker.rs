@@ -33,8 +33,13 @@ pub(super) fn unsettled(state: &State) -> Option<String> {
     let end = state.postgres.wal.entries.last().map_or(Lsn::ZERO, Entry::end).max(state.postgres.wal.end());
     let slot = state.postgres.slots.values().find(|slot| !slot.temporary);
     let confirmed = slot.and_then(|slot| slot.confirmed).unwrap_or_default();
-    let unread = state.postgres.wal.tables.iter().find(|table| done_since(state, table.oid).is_none());
-    match unread {
+    let is_unread =
+        |oid: u32| done_since(state, oid).is_none() || table_record(state, oid).is_some_and(|record| record.chunks.is_some());
+    let unread = state.postgres.wal.tables.iter().find(|table| is_unread(table.oid));
+    let is_behind = |oid: u32| table_record(state, oid).is_some_and(|record| record.paused.is_some());
+    let behind = state.postgres.wal.tables.iter().find(|table| is_behind(table.oid));
+    match unread.or(behind) {
+        Some(table) if is_behind(table.oid) => Some(format!("{} is behind", table.name)),
         Some(table) => Some(format!("the rows of {} are not read", table.name)),
         None if confirmed < end => Some(format!("the slot stands at {confirmed}, the log at {end}")),
         None => None,
@@ -79,7 +84,8 @@ fn missing_before(state: &State, lsn: Lsn) -> Option<String> {
         if let Entry::Committed(transaction) = entry {
             for change in transaction.changes.iter().filter(|change| change.table != 0 && !is_told(state, transaction, change)) {
                 let since = *done.entry(change.table).or_insert_with(|| done_since(state, change.table));
-                if since.is_some_and(|since| transaction.commit_lsn >= since) {
+                // Of one that was read in chunks no place tells what was read.
+                if since.is_some_and(|since| since > Lsn::ZERO && transaction.commit_lsn >= since) {
                     return Some(format!("{change:?}, which was not published, in a snapshot as of {since:?}"));
                 }
             }
@@ -122,6 +128,12 @@ fn expected_of<'a>(state: &'a State, transaction: &'a Transaction) -> Vec<(Optio
                 push('d', Some(*from), old);
                 push('c', Some(*row), Some(value));
             }
+            What::Touch { row } => push('u', Some(*row), None),
+            What::Carry { from, row } => {
+                push('d', Some(*from), old);
+                // Of the whole old row the value is known.
+                push('c', Some(*row), old);
+            }
             What::Delete { row } => push('d', Some(*row), old),
             What::Truncate => push('t', None, None),
             What::Message { content } => events.push((Some(change), message('m', commit_lsn, ordinal, content))),
@@ -156,11 +168,14 @@ fn strangers(state: &State) -> Option<String> {
     for record in &state.kafka.log.records {
         let Some(event) = &record.event else { continue };
         let Some(ordinal) = event.ordinal else {
-            let rows = snapshots.entry((record.topic.clone(), event.commit_lsn)).or_insert_with(|| {
-                let table = state.postgres.wal.tables.iter().find(|table| topic_of(table) == record.topic);
-                table.map(|table| state.postgres.wal.rows_as_of(table.oid, event.commit_lsn)).unwrap_or_default()
-            });
-            if event.row.and_then(|row| rows.get(&row)) != event.value.as_ref() {
+            let mut rows_as_of = |lsn: Lsn| {
+                let rows = snapshots.entry((record.topic.clone(), lsn)).or_insert_with(|| {
+                    let table = state.postgres.wal.tables.iter().find(|table| topic_of(table) == record.topic);
+                    table.map(|table| state.postgres.wal.rows_as_of(table.oid, lsn)).unwrap_or_default()
+                });
+                event.row.and_then(|row| rows.get(&row)).cloned()
+            };
+            if rows_as_of(event.commit_lsn) != event.value {
                 return Some(format!("a row that no snapshot has: {record:?}"));
             }
             continue;
@@ -183,11 +198,18 @@ fn disorder(state: &State) -> Option<String> {
     let mut seen: BTreeSet<(&str, i32, Lsn, u64, char)> = BTreeSet::new();
     let mut rows: BTreeSet<(&str, Lsn, Option<i64>)> = BTreeSet::new();
     let is_exactly_once = state.profile.deliveries == Deliveries::ExactlyOnce;
+    let answered = |table: &&SourceTable| table_record(state, table.oid).is_some_and(|record| record.answer.is_some());
+    let once = is_exactly_once && state.profile.repairs_percent == 0 && state.profile.unchanged_percent == 0;
+    let in_chunks: Vec<String> = state.postgres.wal.tables.iter().filter(answered).filter(|_| once).map(topic_of).collect();
+    let mut rows_in_chunks: BTreeSet<(&str, Option<i64>)> = BTreeSet::new();
     for record in &state.kafka.log.records {
         let Some(event) = &record.event else { continue };
         let Some(ordinal) = event.ordinal else {
             if !rows.insert((&record.topic, event.commit_lsn, event.row)) && is_exactly_once {
                 return Some(format!("{record:?} is there twice"));
+            }
+            if in_chunks.contains(&record.topic) && !rows_in_chunks.insert((&record.topic, event.row)) {
+                return Some(format!("{record:?} is read twice in chunks"));
             }
             continue;
         };
@@ -212,11 +234,13 @@ fn rows_out_of_place(state: &State) -> Option<String> {
     for table in &state.postgres.wal.tables {
         let topic = topic_of(table);
         let Some(since) = done_since(state, table.oid) else { continue };
-        let mut latest: BTreeMap<i32, Lsn> = BTreeMap::new();
+        let mut latest: BTreeMap<(i32, Option<i64>), Lsn> = BTreeMap::new();
+        // A row of a chunk may come behind changes of other rows.
+        let is_in_chunks = state.profile.chunks || state.profile.repairs_percent > 0;
         let mut read: BTreeSet<i32> = BTreeSet::new();
         for record in state.kafka.log.records.iter().filter(|record| record.topic == topic) {
             let Some(event) = &record.event else { continue };
-            let latest = latest.entry(record.partition).or_default();
+            let latest = latest.entry((record.partition, event.row.filter(|_| is_in_chunks))).or_default();
             if event.ordinal.is_some() {
                 if event.commit_lsn < since && read.contains(&record.partition) {
                     return Some(format!("a change that the snapshot of {since} held comes after it: {record:?}"));
@@ -240,18 +264,28 @@ fn wrong_rows(state: &State) -> Option<String> {
     for table in &state.postgres.wal.tables {
         let topic = topic_of(table);
         let mut rows: BTreeMap<i64, (i32, Option<&String>)> = BTreeMap::new();
+        let mut told: BTreeSet<&String> = BTreeSet::new();
         for record in state.kafka.log.records.iter().filter(|record| record.topic == topic) {
             let Some(event) = &record.event else { continue };
+            told.extend(&event.value);
             match (event.op, event.row) {
                 ('t', _) => rows.retain(|_, (partition, _)| *partition != record.partition),
                 ('d', Some(row)) => drop(rows.remove(&row)),
+                // What is left out is as it was.
+                ('u', Some(row)) if event.value.is_none() => drop(rows.entry(row).or_insert((record.partition, None))),
                 (_, Some(row)) => drop(rows.insert(row, (record.partition, event.value.as_ref()))),
                 (_, None) => {}
             }
         }
-        let built: BTreeMap<i64, &String> = rows.into_iter().filter_map(|(row, (_, value))| Some((row, value?))).collect();
+        let rows_built = rows;
         let rows = state.postgres.wal.rows.iter().filter(|((oid, _), _)| *oid == table.oid);
         let source: BTreeMap<i64, &String> = rows.map(|((_, row), value)| (*row, value)).collect();
+        // A value that came under another key is known to who keeps it.
+        let known = rows_built.into_iter().filter_map(|(row, (_, value))| {
+            let kept = || source.get(&row).copied().filter(|value| told.contains(value));
+            Some((row, value.or_else(kept)?))
+        });
+        let built: BTreeMap<i64, &String> = known.collect();
         if built != source {
             return Some(format!("{} is {built:?} by its topic, and {source:?} in the source", table.name));
         }
@@ -261,9 +295,12 @@ fn wrong_rows(state: &State) -> Option<String> {
 
 /// From where on a table's changes come by the stream, once its rows are done.
 fn done_since(state: &State, oid: u32) -> Option<Lsn> {
+    table_record(state, oid).filter(|record| record.state == TableState::Done).map(|record| record.since)
+}
+
+fn table_record(state: &State, oid: u32) -> Option<TableRecord> {
     let record = state.kafka.progress.get(format!("{CAPTURE}/{DATABASE}/table/{oid}").as_bytes())?;
-    let record: TableRecord = serde_json::from_slice(record).ok()?;
-    (record.state == TableState::Done).then_some(record.since)
+    serde_json::from_slice(record).ok()
 }
 
 fn slot_record(state: &State) -> Option<SlotRecord> {

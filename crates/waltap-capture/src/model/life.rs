@@ -1,6 +1,6 @@
 //! The runs of waltap: each is started, and ends by force, by request, or when all is done.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,11 @@ use crate::board::Board;
 use crate::guard::GivenUp;
 use crate::metrics::Metrics;
 use crate::naming::{TopicClaims, TopicTemplate};
-use crate::options::{GuardOptions, KafkaSinkOptions, Options, SinkOptions, SnapshotMode, StreamingOptions};
+use crate::options::{
+    BadEvents, ChunkOptions, GuardOptions, KafkaSinkOptions, NewTables, OnSlotLost, Options, SinkOptions, SnapshotMode,
+    StreamingOptions,
+};
+use crate::progress::{TableRecord, TableState};
 use crate::selection::{ColumnSelection, DatabaseSelection, TableSelection};
 use crate::tap::{self, Context, Destination, Ended, KafkaDestination, Shared};
 
@@ -45,8 +49,32 @@ pub(super) async fn live(world: &World) {
             return;
         }
         world.pause_between(0, 400).await;
+        ask_for_repairs(world);
     }
     run(world, None).await;
+}
+
+/// Has tables that are done be read again in chunks, as if somebody had asked for it.
+fn ask_for_repairs(world: &World) {
+    let state = &mut *world.lock();
+    let percent = state.profile.repairs_percent;
+    let prefix = format!("{CAPTURE}/{DATABASE}/table/");
+    let keys: Vec<Vec<u8>> = state.kafka.progress.keys().filter(|key| key.starts_with(prefix.as_bytes())).cloned().collect();
+    for key in keys {
+        let Some(Ok(mut record)) = state.kafka.progress.get(&key).map(|value| serde_json::from_slice::<TableRecord>(value))
+        else {
+            continue;
+        };
+        // One that is behind too, though nobody may ask that: it may be since a crash, after it was asked for.
+        let is_at_rest = record.chunks.is_none() && record.left.is_none();
+        if record.state == TableState::Done && is_at_rest && state.random.percent(percent) {
+            state.note(|| format!("{} is to be read in chunks", record.table));
+            record.chunks = Some(crate::progress::ChunkRecord { id: "asked".to_owned(), ..Default::default() });
+            if let Ok(value) = serde_json::to_vec(&record) {
+                state.kafka.progress.insert(key, value);
+            }
+        }
+    }
 }
 
 /// One run. Without a lifetime it goes on until all is done.
@@ -124,6 +152,7 @@ fn context(world: &World) -> Context {
         partitions: profile.partitions,
         replication_factor: -1,
         delivery,
+        bad_events: BadEvents::Stop,
     };
     let options = Options {
         name: CAPTURE.to_owned(),
@@ -134,6 +163,11 @@ fn context(world: &World) -> Context {
         publication: None,
         snapshot: SnapshotMode::Initial,
         snapshot_workers: NonZeroUsize::new(profile.workers).unwrap(),
+        chunks: ChunkOptions {
+            new_tables: if profile.chunks { NewTables::Chunks } else { NewTables::Snapshot },
+            rows: NonZeroU64::new(profile.chunk_rows).unwrap(),
+            rate: None,
+        },
         sink: SinkOptions::Kafka(kafka.clone()),
         topic: TopicTemplate::default(),
         schema_topic: None,
@@ -142,6 +176,8 @@ fn context(world: &World) -> Context {
         format: Format::Native(waltap_event::native::Options { tombstones: profile.tombstones }),
         headers: HeaderSet::None,
         messages: profile.messages,
+        failover_slot: false,
+        on_slot_lost: OnSlotLost::Fail,
         guard: GuardOptions::default(),
         standby: false,
         discovery_interval: Duration::from_millis(profile.discovery_millis),
@@ -155,6 +191,7 @@ fn context(world: &World) -> Context {
     let destination = KafkaDestination {
         options: kafka,
         cluster: crate::kafka::Cluster::Simulated(Cluster { world: world.clone() }),
+        cluster_id: None,
         progress: Arc::new(crate::kafka::ProgressTopic::Simulated(ProgressTopic::new(world.clone(), process))),
     };
     let shared = Shared {
@@ -162,8 +199,9 @@ fn context(world: &World) -> Context {
         server: crate::source::Server::Simulated(Server::new(world.clone())),
         metrics: Metrics::new(),
         claims: TopicClaims::default(),
-        destination: Destination::Kafka(destination),
+        destination: Destination::Kafka(Box::new(destination)),
         given_up: GivenUp::default(),
+        requests: world.lock().requests.clone(),
     };
     let slot = slot_name(CAPTURE, DATABASE);
     let board = Arc::new(Board::new(DATABASE, &slot));

@@ -11,6 +11,7 @@ mod checker;
 mod faults;
 pub(crate) mod kafka;
 mod life;
+mod people;
 pub(crate) mod postgres;
 mod profile;
 mod random;
@@ -49,6 +50,7 @@ fn run_in(seed: u64, adjust: impl FnOnce(&mut Profile), trace: Trace) -> Outcome
         let world = World::new(seed, adjust, trace);
         world.begin(writers::write(world.clone()));
         world.begin(faults::strike(world.clone()));
+        world.begin(people::ask(world.clone()));
         life::live(&world).await;
         world
     });

@@ -43,6 +43,18 @@ pub(crate) struct Profile {
     /// With so many changes waiting the server sends those of an open transaction; `None`: it sends none before its commit.
     pub(super) streams_after: Option<usize>,
     pub(super) spill_bytes: usize,
+    /// Whether tables that join are read in chunks.
+    pub(super) chunks: bool,
+    pub(super) chunk_rows: u64,
+    /// How often a table is to be read again, between two runs.
+    pub(super) repairs_percent: u64,
+    /// How many commits of a hundred are visible later than logged, and how much later at most.
+    pub(super) late_percent: u64,
+    pub(super) late_millis: u64,
+    /// How often somebody pauses a table, or lets it go on.
+    pub(super) pauses: u64,
+    /// How many updates of a hundred leave the value out.
+    pub(super) unchanged_percent: u64,
 }
 
 /// How each run of waltap delivers.
@@ -68,6 +80,7 @@ impl Profile {
     pub(super) fn choose(random: &mut Random) -> Self {
         let messages = random.percent(40);
         let slow = random.percent(25);
+        let (chunks, repairs) = (random.percent(40), random.percent(40));
         let delivery_max = if random.percent(30) { 300 } else { 30 };
         Profile {
             round_trip_millis: if slow { 150 } else { random.between(1, 15) },
@@ -100,6 +113,13 @@ impl Profile {
             },
             streams_after: (!messages && random.percent(60)).then(|| random.between(1, 12) as usize),
             spill_bytes: if random.percent(10) { 0 } else { random.between(1, 3_000) as usize },
+            chunks,
+            chunk_rows: random.between(1, 5),
+            repairs_percent: if repairs { 60 } else { 0 },
+            late_percent: if random.percent(60) { 0 } else { random.between(5, 60) },
+            late_millis: random.between(1, 4_000),
+            pauses: 0,
+            unchanged_percent: if (chunks || repairs) && random.percent(60) { random.between(10, 60) } else { 0 },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use super::profile::Profile;
+use super::profile::{Deliveries, Profile};
 use super::trace::Trace;
 use super::{run, run_in};
 use crate::sabotage::{Sabotage, set_here};
@@ -26,6 +26,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+fn seeds() -> u64 {
+    variable("MODEL_SEEDS").unwrap_or(SEEDS)
+}
+
+/// Shows what led to a finding of a seed, and fails with it.
+fn tell(seed: u64, adjust: impl FnOnce(&mut Profile), finding: &str) -> ! {
+    println!("{}", run_in(seed, adjust, Trace::kept()).lines);
+    panic!("seed {seed}: {finding}");
+}
+
+/// Runs seeds one after the other, in worlds of some kind, until one finds something.
+fn must_keep(seeds: u64, adjust: impl Fn(u64, &mut Profile)) {
+    for seed in 0..seeds {
+        let adjust = |profile: &mut Profile| adjust(seed, profile);
+        if let Some(finding) = run_in(seed, adjust, Trace::default()).finding {
+            tell(seed, adjust, &finding);
+        }
+    }
 }
 
 /// Runs seeds on every core, and gives the first that finds something.
@@ -73,10 +93,8 @@ fn every_seed_keeps_every_promise() {
         }
         return;
     }
-    let seeds = variable("MODEL_SEEDS").unwrap_or(SEEDS);
-    if let Some((seed, finding)) = first_finding(0..seeds) {
-        println!("{}", run(seed, Trace::kept()).lines);
-        panic!("seed {seed}: {finding}\n(MODEL_SEED={seed} cargo test -p waltap-capture model replays it)");
+    if let Some((seed, finding)) = first_finding(0..seeds()) {
+        tell(seed, |_| {}, &format!("{finding}\n(MODEL_SEED={seed} cargo test -p waltap-capture model replays it)"));
     }
 }
 
@@ -113,6 +131,47 @@ fn must_find_in(adjust: impl Fn(&mut Profile), sabotage: Sabotage, finding: &str
 #[test]
 fn an_acknowledgement_on_produce_is_found() {
     must_find(Sabotage::ConfirmOnProduce, "PostgreSQL may forget up to");
+}
+
+#[test]
+fn a_slot_that_passes_a_paused_table_is_found() {
+    must_find_in(|profile| profile.pauses = profile.pauses.max(4), Sabotage::PassPaused, "PostgreSQL may forget up to");
+}
+
+/// Worlds in which tables are paused and go on all the time, also while they catch up.
+fn with_pauses(profile: &mut Profile) {
+    (profile.pauses, profile.tables, profile.lifetime_millis) = (12, 3, 5_000);
+    (profile.writer_steps, profile.ends) = (profile.writer_steps.max(60), profile.ends.max(2));
+}
+
+#[test]
+fn tables_that_are_paused_keep_every_promise() {
+    must_keep(seeds() / 10, |_, profile| with_pauses(profile));
+}
+
+#[test]
+fn tables_in_chunks_that_were_paused_keep_every_promise() {
+    must_keep(seeds() / 20, |_, profile| {
+        with_pauses(profile);
+        (profile.rows_max, profile.chunk_rows, profile.repairs_percent) = (12, 1, 100);
+        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (200, 10, 2);
+        (profile.ends, profile.lifetime_millis, profile.delivery_millis) = (5, 2_000, 100);
+        (profile.alters_percent, profile.faults) = (2, 2);
+    });
+}
+
+#[test]
+fn a_table_that_goes_on_without_what_was_withheld_is_found() {
+    must_find_in(with_pauses, Sabotage::ForgetWithheld, "Kafka lacks");
+}
+
+#[test]
+fn a_table_that_forgets_how_far_it_has_caught_up_is_found() {
+    let exactly_once = |profile: &mut Profile| {
+        with_pauses(profile);
+        profile.deliveries = Deliveries::ExactlyOnce;
+    };
+    must_find_in(exactly_once, Sabotage::ForgetCaughtUp, "is there twice");
 }
 
 #[test]
@@ -166,10 +225,68 @@ fn a_stream_that_passes_a_snapshot_that_is_being_made_is_found() {
     let restless = |profile: &mut Profile| {
         (profile.tables, profile.workers, profile.rows_max) = (1, 1, 12);
         (profile.alters_percent, profile.rewrites_percent) = (40, 95);
-        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (400, 10, 30);
-        (profile.ends, profile.lifetime_millis, profile.faults) = (2, 400, 0);
+        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (400, 10, 20);
+        (profile.ends, profile.lifetime_millis, profile.faults, profile.pauses) = (2, 400, 0, 0);
     };
     must_find_in(restless, Sabotage::PassSnapshot, "a row of a snapshot comes after the change");
+}
+
+/// Worlds in which tables are read in chunks again and again.
+fn in_chunks(profile: &mut Profile) {
+    (profile.tables, profile.rows_max, profile.chunks) = (2, 12, true);
+    (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (300, 15, 20);
+    (profile.ends, profile.lifetime_millis, profile.repairs_percent) = (4, 2_000, 90);
+    (profile.chunk_rows, profile.alters_percent, profile.faults) = (4, 2, 0);
+    (profile.late_percent, profile.late_millis, profile.unchanged_percent) = (0, 1, 30);
+}
+
+#[test]
+fn tables_in_chunks_keep_every_promise() {
+    must_keep(seeds() / 20, |seed, profile| {
+        in_chunks(profile);
+        if seed % 2 == 0 {
+            (profile.late_percent, profile.late_millis, profile.faults) = (50, 2_000, 3);
+        }
+        if seed % 3 == 0 {
+            // Then no row comes twice.
+            (profile.deliveries, profile.repairs_percent, profile.unchanged_percent) = (Deliveries::ExactlyOnce, 0, 0);
+        }
+    });
+    must_keep(seeds() / 80, |_, profile| with_values_left_out(profile));
+}
+
+#[test]
+fn a_chunk_that_does_not_give_way_is_found() {
+    must_find_in(in_chunks, Sabotage::IgnoreWindow, "a row");
+}
+
+#[test]
+fn a_chunk_that_does_not_show_what_was_sent_is_found() {
+    let late = |profile: &mut Profile| {
+        in_chunks(profile);
+        (profile.late_percent, profile.late_millis) = (60, 3_000);
+    };
+    must_find_in(late, Sabotage::TrustSnapshot, "a row");
+}
+
+#[test]
+fn a_chunk_that_is_recorded_before_it_is_confirmed_is_found() {
+    let slow = |profile: &mut Profile| {
+        in_chunks(profile);
+        (profile.delivery_millis, profile.lifetime_millis, profile.deliveries) = (300, 800, Deliveries::AtLeastOnce);
+    };
+    must_find_in(slow, Sabotage::RecordBeforeRows, "in the source");
+}
+
+/// Worlds in which rows move and leave their values behind.
+fn with_values_left_out(profile: &mut Profile) {
+    in_chunks(profile);
+    (profile.unchanged_percent, profile.chunk_rows, profile.writer_pause_millis) = (80, 2, 8);
+}
+
+#[test]
+fn a_value_that_nobody_was_told_is_found() {
+    must_find_in(with_values_left_out, Sabotage::ForgetUnchanged, "in the source");
 }
 
 #[test]
@@ -192,7 +309,16 @@ fn the_seeds_see_what_there_is_to_see() {
         "fenced: [1",
         "commits 1 records",
         "never arrives",
+        "is to be read in chunks",
+        "reads Range",
+        "is logged, and not visible",
+        "a pause is asked",
+        "\"resumed\":false",
+        "\"resumed\":true",
+        "\"behind\":{",
     ];
+    let by_keys = (0..40).filter(|seed| run_in(*seed, with_values_left_out, Trace::kept()).lines.contains("reads Keys")).count();
+    assert!(by_keys >= 1, "rows are read by their keys in {by_keys} worlds");
     let seen: Vec<String> = (0..300).map(|seed| run(seed, Trace::kept()).lines).collect();
     for sight in sights {
         let seeds = seen.iter().filter(|lines| lines.contains(sight)).count();

@@ -15,6 +15,7 @@ use super::postgres::Postgres;
 use super::profile::Profile;
 use super::random::Random;
 use super::trace::Trace;
+use crate::requests::Requests;
 
 /// Names one run of waltap: a crash ends it and all that it held.
 pub(crate) type Process = u32;
@@ -44,6 +45,9 @@ pub(crate) struct State {
     /// No more faults, and no more delays that are out of the ordinary.
     pub(super) calm: bool,
     pub(super) process: Process,
+    /// What is asked of waltap, and chance for who asks: without them a seed is as it was before there were any.
+    pub(super) requests: Requests,
+    pub(super) people: Random,
     /// Who still writes, or breaks things.
     busy: usize,
     now: Duration,
@@ -53,6 +57,8 @@ impl World {
     pub(super) fn new(seed: u64, adjust: impl FnOnce(&mut Profile), trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let mut profile = Profile::choose(&mut random);
+        let mut people = Random::new(!seed);
+        profile.pauses = if people.percent(40) { people.between(1, 12) } else { 0 };
         adjust(&mut profile);
         let state = State {
             postgres: Postgres::new(&mut random, &profile),
@@ -63,6 +69,8 @@ impl World {
             finding: None,
             calm: false,
             process: 0,
+            requests: Requests::default(),
+            people,
             busy: 0,
             now: Duration::ZERO,
         };

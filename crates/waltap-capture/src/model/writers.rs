@@ -15,7 +15,11 @@ pub(super) async fn write(world: World) {
         let profile = &world.lock().profile;
         (profile.writer_steps, profile.writer_pause_millis)
     };
-    let joining = world.lock().random.below(steps * 2);
+    let joining = {
+        let state = &mut *world.lock();
+        let within = if state.profile.chunks { steps / 2 } else { steps * 2 };
+        state.random.below(within)
+    };
     for step in 0..steps {
         world.pause_between(0, pause).await;
         {
@@ -24,7 +28,8 @@ pub(super) async fn write(world: World) {
                 continue;
             }
             if step == joining {
-                let rows = state.random.below(8);
+                let most = if state.profile.chunks { ROWS_MAX as u64 } else { 8 };
+                let rows = state.random.below(most);
                 state.postgres.wal.create_table(&mut state.random, rows);
                 state.note(|| format!("a table joins, with {rows} rows"));
             }
@@ -93,6 +98,7 @@ impl State {
             false => {
                 let bytes = self.random.between(8, 120);
                 let commit = self.postgres.wal.commit(xid, bytes);
+                self.delay(xid);
                 self.note(|| format!("transaction {xid} commits at {}", commit.unwrap_or_default()));
             }
         }
@@ -111,10 +117,12 @@ impl State {
             let content = self.postgres.wal.value();
             return self.postgres.wal.change(xid, 0, What::Message { content }, 64);
         }
+        let late = self.late();
         let wal = &self.postgres.wal;
-        let table = wal.tables[self.random.index(wal.tables.len())].oid;
+        let table = &wal.tables[self.random.index(wal.tables.len())];
+        let (table, is_full) = (table.oid, table.full_identity);
         // Somebody is altering it.
-        let touched = wal.touched();
+        let touched = wal.touched(&late);
         let row = self.random.between(1, ROWS_MAX as u64) as i64;
         let other = self.random.between(1, ROWS_MAX as u64) as i64;
         let own = wal.changes_of(xid);
@@ -129,7 +137,10 @@ impl State {
         };
         let moves = row != other && !touched.contains(&(table, other)) && !wal.rows.contains_key(&(table, other));
         let value = self.postgres.wal.value();
+        let leaves_out = !is_full && self.random.percent(self.profile.unchanged_percent);
         let what = match (is_there, self.random.below(10)) {
+            (true, 2 | 4 | 6) if moves && !is_own && leaves_out => What::Carry { from: row, row: other },
+            (true, 3..) if leaves_out => What::Touch { row },
             (false, _) => What::Insert { row, value },
             (true, 0..=1) => What::Delete { row },
             (true, 2) if moves && !is_own => What::Move { from: row, row: other, value },
@@ -141,8 +152,12 @@ impl State {
 
     /// TRUNCATE, or an ALTER TABLE that rewrites: both wait until nobody else has the table.
     fn alter_something(&mut self) {
+        let late = self.late();
         let wal = &self.postgres.wal;
         let table = wal.tables[self.random.index(wal.tables.len())].oid;
+        if late.iter().any(|xid| wal.has_changed(*xid, table)) {
+            return;
+        }
         let is_open = wal.open_transactions().iter().any(|xid| wal.changes_of(*xid).iter().any(|change| change.table == table));
         if is_open || self.postgres.is_locked(table) {
             return;
@@ -177,12 +192,17 @@ impl State {
 }
 
 fn touches(what: &What, row: i64) -> bool {
-    row_of(what) == Some(row) || matches!(what, What::Move { from, .. } if *from == row)
+    row_of(what) == Some(row) || matches!(what, What::Move { from, .. } | What::Carry { from, .. } if *from == row)
 }
 
 fn row_of(what: &What) -> Option<i64> {
     match what {
-        What::Insert { row, .. } | What::Update { row, .. } | What::Move { row, .. } | What::Delete { row } => Some(*row),
+        What::Insert { row, .. }
+        | What::Update { row, .. }
+        | What::Move { row, .. }
+        | What::Touch { row }
+        | What::Carry { row, .. }
+        | What::Delete { row } => Some(*row),
         What::Truncate | What::Message { .. } => None,
     }
 }

@@ -1,11 +1,20 @@
 //! The records themselves, as they stand in the topic.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::Table;
 
+use super::pause::PauseRecord;
+use crate::clock::since_1970;
 use crate::position::Position;
+
+/// After so much streaming, what was begun anew counts as well: a loss after it is another one.
+const STANDS_THE_TEST: Duration = Duration::from_secs(60 * 60);
 
 /// What is known of a tap's slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,12 +35,73 @@ pub(crate) struct SlotRecord {
     /// it in the Kafka transaction of these events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<Position>,
-    /// The timeline in which `position` stands.
+    /// Up to where everything is in Kafka but for what is withheld of tables that are paused, which keeps `acknowledged` back. Without exactly-once
+    /// delivery it is what `position` is with it.
+    #[serde(with = "optional_lsn", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delivered: Option<Lsn>,
+    /// How far tables are in Kafka that are paused, or were and have not caught up, by OID; of those that are not named their own record says it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) behind: BTreeMap<u32, Position>,
+    /// The timeline in which the places of this record stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeline: Option<u32>,
     /// What the changes were numbered by that `position` counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reads: Option<String>,
+    /// When everything was begun anew because the slot was lost, or when the last of its rows was still being read, in seconds since 1970;
+    /// forgotten once that has stood the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) begun_anew: Option<u64>,
+    /// Which session has written it: each has a greater one than those before. See [`is_late`](super::is_late).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) generation: Option<u64>,
+    /// Whether the slot is one of a standby. The standby itself keeps it, through its promotion too: so where it is there, the log is the one
+    /// that was read, whatever its timeline is called by then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) on_standby: bool,
+}
+
+impl SlotRecord {
+    /// Of a slot that is about to be made.
+    pub(crate) fn intended(system_id: &str, slot: &str) -> Self {
+        SlotRecord {
+            system_id: system_id.to_owned(),
+            slot: slot.to_owned(),
+            cluster: None,
+            acknowledged: None,
+            position: None,
+            delivered: None,
+            behind: BTreeMap::new(),
+            timeline: None,
+            reads: None,
+            begun_anew: None,
+            generation: None,
+            on_standby: false,
+        }
+    }
+
+    /// Up to where something may have been sent: further than the slot may go, where a table is paused. `None` while the slot is being made.
+    pub(crate) fn reached(&self) -> Option<Lsn> {
+        self.acknowledged.map(|acknowledged| self.delivered.map_or(acknowledged, |delivered| delivered.max(acknowledged)))
+    }
+
+    /// Notes how far tables are that are behind, and what is in Kafka of the others meanwhile.
+    pub(crate) fn note_behind(&mut self, behind: BTreeMap<u32, Position>, delivered: Option<Lsn>) {
+        self.behind = behind;
+        self.delivered = self.delivered.max(delivered);
+        if self.delivered < self.acknowledged && self.behind.is_empty() {
+            self.delivered = None;
+        }
+    }
+
+    /// Notes since when the stream goes on with every row read; `None`: rows are still to be read.
+    pub(crate) fn streams_since(&mut self, since: Option<Instant>) {
+        self.begun_anew = match (self.begun_anew, since) {
+            (Some(_), None) => Some(since_1970().as_secs()),
+            (Some(_), Some(since)) if since.elapsed() >= STANDS_THE_TEST => None,
+            (begun_anew, _) => begun_anew,
+        };
+    }
 }
 
 /// How far a table's snapshot is.
@@ -53,6 +123,65 @@ pub(crate) struct TableRecord {
     /// was noticed. Its changes up to here are still sent; chosen again later, it is read again.
     #[serde(with = "optional_lsn", default, skip_serializing_if = "Option::is_none")]
     pub(crate) left: Option<Lsn>,
+    /// How far its rows are read in chunks, while they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chunks: Option<ChunkRecord>,
+    /// Set while its changes are withheld, and until what was is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) paused: Option<PauseRecord>,
+    /// What became of the last request to read them so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<ChunkAnswer>,
+    /// Set while it is only marked to be read again with all others: when that was, in seconds since 1970. Where the slot record's `begun_anew`
+    /// is before it, the beginning anew was cut off before there was a slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) marked_anew: Option<u64>,
+}
+
+/// How far a table is read in chunks by its key. What is behind `after` is still to be read, and what `again` names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChunkRecord {
+    /// By this it was asked for.
+    pub(crate) id: String,
+    /// The columns of the key in its order; empty before it was looked at.
+    #[serde(default)]
+    pub(crate) key: Vec<String>,
+    /// The versions of their collations, by which they are ordered.
+    #[serde(default)]
+    pub(crate) collations: Vec<Option<String>>,
+    /// The last key that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<Vec<String>>,
+    /// The last key that there was at the beginning. What comes behind it comes by the stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<Vec<String>>,
+    /// Whether the rows up to `end` are all read.
+    #[serde(default)]
+    pub(crate) is_read: bool,
+    /// Which rows are meant, as an SQL condition; all of them without one.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) condition: Option<String>,
+    /// Keys that are to be read again, or for the first time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) again: Vec<Vec<String>>,
+    /// How many rows were sent.
+    pub(crate) rows: u64,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) begun_at: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChunkAnswer {
+    /// The request's.
+    pub(crate) id: String,
+    /// How many rows were sent.
+    pub(crate) rows: u64,
+    /// When, in milliseconds since 1970.
+    pub(crate) answered_at: u64,
+    /// Why not all of them were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 /// What is known of a topic that events go to. Written before the first of them, so one that is missing later was deleted.
@@ -70,20 +199,46 @@ pub(crate) struct TopicRecord {
 pub(crate) enum TableState {
     /// Rows may have been sent, perhaps not all.
     Reading,
+    /// Its rows are read in chunks for the first time, while its changes are sent.
+    Chunks,
     /// Every row is confirmed.
     Done,
 }
 
 impl TableRecord {
-    /// Of a table whose first row is about to be sent.
-    pub(crate) fn reading(table: &Table, since: Lsn) -> Self {
-        let (schema, name) = (table.schema.clone(), table.name.clone());
-        TableRecord { schema, table: name, state: TableState::Reading, since, leaves: Vec::new(), left: None }
+    /// `schema.table`, for people.
+    pub(crate) fn display_name(&self) -> String {
+        format!("{}.{}", self.schema, self.table)
     }
 
-    /// Of a table of which every row is confirmed. One that was done before, and had new leaves alone read, keeps its place: its changes from
-    /// there on were sent.
+    /// Whether rows of it are still to be read, or being read, under an exported snapshot.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.state == TableState::Reading && self.left.is_none()
+    }
+
+    /// Of a table whose first row is about to be sent.
+    pub(crate) fn reading(table: &Table, since: Lsn, before: Option<&TableRecord>) -> Self {
+        let answer = before.and_then(|record| record.answer.clone());
+        let (schema, name) = (table.schema.clone(), table.name.clone());
+        TableRecord {
+            schema,
+            table: name,
+            state: TableState::Reading,
+            since,
+            leaves: Vec::new(),
+            left: None,
+            chunks: None,
+            paused: before.and_then(|record| record.paused),
+            answer,
+            marked_anew: None,
+        }
+    }
+
+    /// Of a table of which every row is confirmed. One that was done before, and had new leaves alone read, keeps its place: its changes
+    /// from there on were sent.
     pub(crate) fn done(table: &Table, since: Lsn, before: Option<&TableRecord>) -> Self {
+        let answer = before.and_then(|record| record.answer.clone());
+        let paused = before.and_then(|record| record.paused);
         let before = before.filter(|record| record.state == TableState::Done && record.left.is_none());
         let since = before.map_or(since, |record| record.since);
         let mut leaves = before.map(|record| record.leaves.clone()).unwrap_or_default();
@@ -95,6 +250,27 @@ impl TableRecord {
             since,
             leaves,
             left: None,
+            chunks: before.and_then(|record| record.chunks.clone()),
+            paused,
+            answer,
+            marked_anew: None,
+        }
+    }
+
+    /// Of a new table that is to be read in chunks. Every change of it is sent, from the first on.
+    pub(crate) fn in_chunks(table: &Table, chunks: ChunkRecord) -> Self {
+        let leaves = table.leaves.iter().map(|leaf| leaf.oid).collect();
+        TableRecord {
+            schema: table.schema.clone(),
+            table: table.name.clone(),
+            state: TableState::Chunks,
+            since: Lsn::ZERO,
+            leaves,
+            left: None,
+            chunks: Some(chunks),
+            paused: None,
+            answer: None,
+            marked_anew: None,
         }
     }
 }
@@ -151,15 +327,7 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let slot = SlotRecord {
-            system_id: "7".to_owned(),
-            slot: "s".to_owned(),
-            cluster: None,
-            acknowledged: Some(Lsn(0x1_0000_0010)),
-            position: None,
-            timeline: None,
-            reads: None,
-        };
+        let slot = SlotRecord { acknowledged: Some(Lsn(0x1_0000_0010)), ..SlotRecord::intended("7", "s") };
         let text = json(&slot).unwrap();
         assert_eq!(std::str::from_utf8(&text).unwrap(), r#"{"system_id":"7","slot":"s","acknowledged":"1/10"}"#);
         assert_eq!(parse::<SlotRecord>("k", &text).unwrap(), slot);

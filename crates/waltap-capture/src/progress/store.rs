@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waltap_error::Result;
 use waltap_kafka::Entries;
 
-use super::record::{SlotRecord, TopicRecord, json};
+use super::record::{SlotRecord, TableRecord, TopicRecord, json};
 use crate::kafka::ProgressTopic;
 use crate::sink::{Account, NotTaken, Record, Sink};
 
@@ -20,6 +20,11 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn new(topic: Option<Arc<ProgressTopic>>, capture: &str, database: &str) -> Self {
         Store { topic, prefix: prefix(capture, database) }
+    }
+
+    /// A key of the tap; `rest` goes behind what all of them begin with.
+    pub(crate) fn key(&self, rest: &str) -> String {
+        format!("{}{rest}", self.prefix)
     }
 
     /// Reads every record, and waits for Kafka transactions that are open.
@@ -47,6 +52,15 @@ impl Store {
         self.send(sink, &[(self.slot_key(), json(record)?)]).await
     }
 
+    /// Sends records of tables with the events of the open Kafka transaction.
+    pub(crate) async fn send_tables(&self, sink: &Sink, records: &[(u32, TableRecord)]) -> Result<()> {
+        let mut entries = Vec::with_capacity(records.len());
+        for (oid, record) in records {
+            entries.push((self.table_key(*oid), json(record)?));
+        }
+        self.send(sink, &entries).await
+    }
+
     pub(super) async fn send(&self, sink: &Sink, entries: &[(String, Vec<u8>)]) -> Result<()> {
         let Some(topic) = &self.topic else { return Ok(()) };
         for (key, value) in entries {
@@ -72,6 +86,15 @@ impl Store {
     /// Writes or deletes records; each key goes behind what all keys of the tap begin with.
     pub(crate) async fn write_under(&self, records: Vec<(String, Option<Vec<u8>>)>) -> Result<()> {
         self.write(records.into_iter().map(|(key, value)| (format!("{}{key}", self.prefix), value)).collect()).await
+    }
+
+    /// Writes records of tables.
+    pub(crate) async fn write_tables(&self, records: &[(u32, TableRecord)]) -> Result<()> {
+        let mut written = Vec::with_capacity(records.len());
+        for (oid, record) in records {
+            written.push((self.table_key(*oid), Some(json(record)?)));
+        }
+        self.write(written).await
     }
 
     pub(crate) async fn write_topics(&self, records: &[(String, TopicRecord)]) -> Result<()> {

@@ -90,11 +90,11 @@ impl Found {
         if holds_back_other_rows(was, is) {
             self.take(&publication, "has another row filter for".to_owned(), Some(table));
         }
-        self.listing(was, is, table);
+        self.listing(was, is, table, is_own);
     }
 
     /// Whether the table was published all the time in between.
-    fn listing(&mut self, was: &[Way], is: &[Way], table: &Table) {
+    fn listing(&mut self, was: &[Way], is: &[Way], table: &Table, is_own: bool) {
         let same = |a: &Way, b: &Way| a.publication == b.publication && a.by == b.by;
         if was.iter().any(|was| is.iter().any(|is| same(was, is) && was.oid == is.oid)) {
             return;
@@ -113,6 +113,14 @@ impl Found {
                 ));
             }
             return;
+        }
+        // Between its own two waltap moves tables itself.
+        if !is_own && let Some(was) = was.iter().find(|was| !self.gone.contains(&was.publication)) {
+            self.notes.push(format!(
+                "{} is published in another way than by the publication {} before: if that was not one statement, changes in between are missing",
+                table.display_name(),
+                was.publication
+            ));
         }
     }
 
@@ -233,6 +241,8 @@ mod tests {
         let narrow = contents(vec![header("p", Operations::ALL)], vec![listed, entry(8, 80)]);
         // Listed anew with more: it may have been one statement.
         assert_eq!(between(narrow, usual(), &[table(7), table(8)], true), (vec![], 1));
+        let by_schema = contents(usual().headers, vec![Entry { of: EntryOf::Schema, ..entry(7, 99) }, entry(8, 80)]);
+        assert_eq!(between(usual(), by_schema, &[table(7), table(8)], false), (vec![], 1));
     }
 
     #[test]

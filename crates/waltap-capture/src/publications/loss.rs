@@ -57,6 +57,22 @@ impl Taken {
         self.tables.push(oid);
     }
 
+    /// Adds what was found later: what was found before is not mended by that.
+    fn unite(&mut self, later: Taken) {
+        // Only of the first tables the names are known.
+        let mut names = later.names.into_iter();
+        for oid in later.tables {
+            let name = names.next();
+            if self.tables.contains(&oid) {
+                continue;
+            }
+            self.tables.push(oid);
+            if let Some(name) = name.filter(|_| self.names.len() < NAMES_MAX) {
+                self.names.push(name);
+            }
+        }
+    }
+
     pub(super) fn sentence(&self) -> String {
         let Taken { publication, what, .. } = self;
         match self.tables.is_empty() {
@@ -86,7 +102,7 @@ impl Loss {
         let mut all = before.map(|loss| loss.taken.clone()).unwrap_or_default();
         for new in taken {
             match all.iter_mut().find(|old| old.publication == new.publication && old.what == new.what) {
-                Some(old) => *old = new,
+                Some(old) => old.unite(new),
                 None => all.push(new),
             }
         }
@@ -173,6 +189,9 @@ mod tests {
         assert_eq!(loss.to_read_again(), [7]);
         let more = Loss::merged(Some(&loss), vec![taken("no longer publishes", &[7, 8])], Lsn(3), Lsn(4));
         assert_eq!((more.accepted, more.from, more.to, more.taken.len()), (None, Lsn(1), Lsn(4), 1));
+        let other = Loss::merged(Some(&more), vec![taken("no longer publishes", &[9])], Lsn(5), Lsn(6));
+        assert_eq!(other.taken[0].tables, [7, 8, 9], "what was lost first is not mended by what is lost next");
+        assert_eq!(other.taken[0].names, ["public.t7", "public.t8", "public.t9"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a tap remembers of its publications, and does about a change.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -21,7 +22,7 @@ const SEEN: &str = "seen/publications";
 /// How often that place is written while nothing happens. It only bounds the range that a loss names.
 const SEEN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long Kafka may take to confirm what is remembered, before the look is tried again.
+/// How long all of what is remembered may take to be written, other writes before it included, before the look is tried again.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is remembered, and where.
@@ -106,8 +107,9 @@ impl Memory {
             now.publications.get(name).is_some_and(|publication| publication.all_tables) || now.tables.values().any(by_schema)
         };
         let names: Vec<String> = self.names.iter().filter(|name| !is_foreign(name)).cloned().collect();
+        let captured: HashMap<u32, &Table> = captured.iter().map(|table| (table.oid, table)).collect();
         let stays = |oid: u32, ways: &[Way]| {
-            let table = captured.iter().find(|table| table.oid == oid);
+            let table = captured.get(&oid);
             let updates = ways.iter().any(|way| before.publications.get(&way.publication).is_some_and(|record| record.update));
             table.is_some_and(|table| table.has_usable_identity() == updates)
         };
@@ -178,6 +180,12 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
+    /// The error that a capture stops with at once, since nobody has judged a loss yet.
+    pub(crate) fn pending(&self, capture: &str, database: &str, is_own: bool) -> Option<Error> {
+        let loss = self.loss.as_ref().filter(|loss| loss.accepted.is_none())?;
+        Some(loss.error(capture, database, is_own))
+    }
+
     /// Takes in a record of progress, if it is one of these. `key` is without what all keys of the tap begin with.
     pub(crate) fn read(&mut self, key: &str, value: &[u8]) -> Result<()> {
         match key {

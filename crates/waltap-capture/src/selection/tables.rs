@@ -28,6 +28,11 @@ impl TablePattern {
         })
     }
 
+    /// Reads patterns; each entry may hold several, parted by commas.
+    pub fn parse_list<S: AsRef<str>>(entries: &[S]) -> Result<Vec<Self>> {
+        entries.iter().flat_map(|entry| split_outside_quotes(entry.as_ref(), ',')).map(Self::parse).collect()
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -56,10 +61,7 @@ pub struct TableSelection {
 impl TableSelection {
     /// Reads lists of patterns; each entry may hold several, parted by commas. No `include` means every table.
     pub fn parse<S: AsRef<str>>(include: &[S], exclude: &[S]) -> Result<Self> {
-        let patterns = |list: &[S]| -> Result<Vec<TablePattern>> {
-            list.iter().flat_map(|entry| split_outside_quotes(entry.as_ref(), ',')).map(TablePattern::parse).collect()
-        };
-        Ok(TableSelection { include: patterns(include)?, exclude: patterns(exclude)? })
+        Ok(TableSelection { include: TablePattern::parse_list(include)?, exclude: TablePattern::parse_list(exclude)? })
     }
 
     /// Whether the table is captured.

@@ -4,24 +4,37 @@ mod outgoing;
 mod output;
 mod reports;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use waltap_error::{Error, Result};
 use waltap_event::Header;
 use waltap_kafka::{Producer, SendError};
 
+use crate::dead_letters::Writer;
 pub(crate) use outgoing::{Outgoing, Staged};
 pub(crate) use output::{Output, OutputSink};
 pub(crate) use reports::{Account, Reports, TableCount};
 
 /// A topic that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Topic {
     pub(crate) name: String,
     /// How many partitions records go to. It may have got more since.
     pub(crate) partitions: i32,
     /// Whether a key belongs to one of these, so that it stays where it was. Otherwise Kafka's client chooses, among those of the moment.
     pub(crate) places_keys: bool,
+    /// How many bytes the key, the value and the headers of a record may have before it is a dead letter.
+    pub(crate) bytes_max: usize,
+    /// Where it goes then. `None`: to the topic all the same, and an error tells what becomes of it.
+    pub(crate) dead_letters: Option<Arc<Writer>>,
+}
+
+impl Topic {
+    /// One that takes everything.
+    pub(crate) fn new(name: String, partitions: i32) -> Self {
+        Topic { name, partitions, places_keys: false, bytes_max: usize::MAX, dead_letters: None }
+    }
 }
 
 /// A record on its way, borrowed from who made it.
@@ -94,6 +107,16 @@ impl Sink {
                 Ok(())
             }
             Sink::Output(output) => output.flush().await,
+        }
+    }
+
+    /// Waits until no more than so many bytes are on their way. Cancel safe.
+    pub(crate) async fn at_most(&self, bytes: u64) {
+        match self {
+            Sink::Kafka(producer) | Sink::Transactional(producer) => producer.at_most(bytes).await,
+            Sink::Output(_) => {}
+            #[cfg(test)]
+            Sink::Simulated(producer) => producer.at_most(bytes).await,
         }
     }
 

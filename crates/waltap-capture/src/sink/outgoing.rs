@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 
 use waltap_error::{Error, Result};
-use waltap_event::{Header, RecordSink};
+use waltap_event::{Header, RecordSink, Stamp};
+use waltap_pgoutput::Lsn;
 
 use super::{Account, NotTaken, Record, Sink, Topic};
+use crate::dead_letters::{Refused, Writer};
+
+/// What a header has on the wire beside its name and its value: two lengths of five bytes at most.
+const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// Records that found the sink full. Not more than those of one event: whoever writes events empties it before the next.
 #[derive(Debug, Default)]
@@ -78,13 +83,34 @@ pub(crate) struct Outgoing<'a> {
     staged: &'a mut Staged,
     is_plain: bool,
     is_silent: bool,
+    /// Where the event stands.
+    stamp: Option<&'a Stamp>,
+    /// Of `records`, those that are pieces of a dead letter behind its first.
+    more_pieces: u64,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
 }
 
 impl<'a> Outgoing<'a> {
     pub(crate) fn new(sink: &'a Sink, topic: &'a Topic, account: Account, staged: &'a mut Staged) -> Self {
-        Outgoing { sink, topic, account, staged, is_plain: false, is_silent: false, records: 0, bytes: 0 }
+        Outgoing {
+            sink,
+            topic,
+            account,
+            staged,
+            is_plain: false,
+            is_silent: false,
+            stamp: None,
+            more_pieces: 0,
+            records: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Says where the event stands, by which a dead letter is known.
+    pub(crate) fn at(mut self, stamp: &'a Stamp) -> Self {
+        self.stamp = Some(stamp);
+        self
     }
 
     /// For records whose keys and values need not be JSON.
@@ -103,10 +129,57 @@ impl<'a> Outgoing<'a> {
         if self.is_silent {
             return Ok(());
         }
+        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        if bytes.saturating_add(header_bytes(headers)) > self.topic.bytes_max
+            && let Some(writer) = &self.topic.dead_letters
+        {
+            return self.divert(writer, partition, key, value, headers);
+        }
+        let topic = &self.topic.name;
+        self.place(Record { topic, partition, key, value, headers, is_plain: self.is_plain, account: self.account })
+    }
+
+    /// Writes a record that the topic does not take to the topic of dead letters.
+    #[cold]
+    fn divert(
+        &mut self,
+        writer: &Writer,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<()> {
+        let refused = Refused {
+            topic: &self.topic.name,
+            partition,
+            key,
+            value,
+            headers,
+            commit_lsn: self.stamp.map_or(Lsn::ZERO, |stamp| stamp.commit_lsn),
+            seq: self.stamp.and_then(|stamp| stamp.ordinal),
+            record: self.records - self.more_pieces,
+            bytes_max: self.topic.bytes_max,
+        };
+        let account = self.account;
+        let pieces = writer.write(&refused, |piece| {
+            self.place(Record {
+                topic: &writer.topic,
+                partition: Some(piece.partition),
+                key: Some(piece.key),
+                value: Some(piece.value),
+                headers: piece.headers,
+                is_plain: true,
+                account,
+            })
+        })?;
+        self.more_pieces += pieces - 1;
+        Ok(())
+    }
+
+    /// Counts a record, and hands it over or stages it.
+    fn place(&mut self, record: Record<'_>) -> Result<()> {
         self.records += 1;
-        self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-        let record =
-            Record { topic: &self.topic.name, partition, key, value, headers, is_plain: self.is_plain, account: self.account };
+        self.bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
         // Behind a staged record everything is staged, or the order would be lost.
         if self.staged.is_empty() {
             match self.sink.offer(record) {
@@ -116,13 +189,13 @@ impl<'a> Outgoing<'a> {
             }
         }
         self.staged.records.push_back(OwnedRecord {
-            topic: self.topic.name.clone(),
-            partition,
-            key: key.map(<[u8]>::to_vec),
-            value: value.map(<[u8]>::to_vec),
-            headers: headers.iter().map(own).collect(),
-            is_plain: self.is_plain,
-            account: self.account,
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.iter().map(own).collect(),
+            is_plain: record.is_plain,
+            account: record.account,
         });
         Ok(())
     }
@@ -142,6 +215,10 @@ impl RecordSink for Outgoing<'_> {
     fn record_to_all(&mut self, value: &[u8], headers: &[Header<'_>]) -> Result<()> {
         (0..self.topic.partitions).try_for_each(|partition| self.take(Some(partition), None, Some(value), headers))
     }
+}
+
+fn header_bytes(headers: &[Header<'_>]) -> usize {
+    headers.iter().map(|header| header.name.len() + header.value.len() + HEADER_OVERHEAD_BYTES).sum()
 }
 
 fn own(header: &Header<'_>) -> OwnedHeader {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use waltap_error::{Error, Result};
 use waltap_kafka::DeliveryObserver;
 use waltap_ledger::GroupId;
 
+use crate::dead_letters::Verdicts;
 use crate::sabotage::{Sabotage, is_on};
 
 /// What a record is accounted to. Travels through Kafka's client as a number and comes back with the report.
@@ -89,6 +90,7 @@ struct Shared {
     stream: Mutex<Vec<(u64, u64)>>,
     snapshot: Mutex<HashMap<u64, Arc<TableCount>>>,
     failure: Mutex<Option<Error>>,
+    verdicts: OnceLock<Verdicts>,
     for_stream: Notify,
     for_snapshot: Notify,
 }
@@ -129,9 +131,21 @@ impl Reports {
         lock(&self.0.snapshot).insert(Account::Snapshot(table).to_opaque(), count);
     }
 
+    /// Tells what brokers refuse from now on.
+    pub(crate) fn tell_verdicts(&self, verdicts: Verdicts) {
+        // Only the first call counts, and there is one for each sink.
+        let _ = self.0.verdicts.set(verdicts);
+    }
+
     /// Ends the counting for a table.
     pub(crate) fn close_table(&self, table: u32) {
         lock(&self.0.snapshot).remove(&Account::Snapshot(table).to_opaque());
+    }
+
+    /// For how many tables there is counting.
+    #[cfg(test)]
+    pub(crate) fn open_tables(&self) -> usize {
+        lock(&self.0.snapshot).len()
     }
 }
 
@@ -151,6 +165,12 @@ impl DeliveryObserver for Reports {
         }
         if snapshot.take().is_some() {
             self.0.for_snapshot.notify_one();
+        }
+    }
+
+    fn refused(&mut self, topic: &str, bytes: u64, error: &Error) {
+        if let Some(verdicts) = self.0.verdicts.get() {
+            verdicts.note(topic, bytes, error);
         }
     }
 

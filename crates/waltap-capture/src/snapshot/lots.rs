@@ -100,7 +100,10 @@ impl<'a> Lots<'a> {
                  on all of them are sent again"
             );
         }
-        let records = begun.iter().map(|table| (table.oid, TableRecord::reading(table, self.reading.snapshot.lsn))).collect();
+        let records = begun
+            .iter()
+            .map(|table| (table.oid, TableRecord::reading(table, self.reading.snapshot.lsn, progress.table(table.oid))))
+            .collect();
         progress.commit_tables(self.reading.sink, records).await?;
         self.deadline = Instant::now() + self.budget;
         Ok(())

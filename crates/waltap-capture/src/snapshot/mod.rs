@@ -22,7 +22,7 @@ use crate::sink::{Reports, Sink, TableCount};
 use crate::tap::{Context, TypeCache};
 use lots::Lots;
 
-pub(crate) use plan::PlannedTable;
+pub(crate) use plan::{PlannedTable, Planner};
 
 /// How many tables are planned and marked as being read in one go: progress is written once for each lot.
 const TABLES_A_LOT: usize = 32;
@@ -96,7 +96,7 @@ impl Reading<'_> {
             next: 0,
             changed: Vec::new(),
         };
-        let mut planner = plan::Planner::new(self.context, types).await?;
+        let mut planner = Planner::new(self.context, types).await?;
         let mut remaining = tables.into_iter().peekable();
         loop {
             let lot = match lots {
@@ -109,7 +109,9 @@ impl Reading<'_> {
             if lots.is_none() {
                 // A table that is done has new leaves alone to be read, and stays done.
                 let begun = lot.iter().filter(|table| !progress.is_done(table.oid));
-                let records = begun.map(|table| (table.oid, TableRecord::reading(table, self.snapshot.lsn))).collect();
+                let records = begun
+                    .map(|table| (table.oid, TableRecord::reading(table, self.snapshot.lsn, progress.table(table.oid))))
+                    .collect();
                 progress.set_tables(records).await?;
             }
             for planned in planner.plan(lot).await? {

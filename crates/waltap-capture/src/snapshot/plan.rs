@@ -27,7 +27,21 @@ pub(crate) struct PlannedTable {
     version: Option<(Arc<Topic>, Arc<TableVersion>)>,
 }
 
+/// What the rows of a table become, and where they go.
+pub(crate) struct RowTarget {
+    pub(crate) table: Table,
+    pub(crate) shape: Arc<TableShape>,
+    pub(crate) route: Arc<Route>,
+    /// What is to be told of the table before its rows, and where.
+    pub(crate) version: Option<(Arc<Topic>, Arc<TableVersion>)>,
+}
+
 impl PlannedTable {
+    /// Of a table whose rows are read in another way than by these pieces.
+    pub(crate) fn into_target(self) -> RowTarget {
+        RowTarget { table: self.table, shape: self.shape, route: self.route, version: self.version }
+    }
+
     /// The pieces, as jobs for workers.
     pub(crate) fn jobs(&self, (number, count): (u32, Arc<TableCount>)) -> impl Iterator<Item = Job> {
         let table = Arc::new(self.table.clone());
@@ -54,8 +68,16 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(crate) async fn new(context: &'a Context, types: &'a mut TypeCache) -> Result<Self> {
-        let sql = context.sql().await?;
-        Ok(Planner { context, types, sql })
+        Ok(Self::with(context, types, context.sql().await?))
+    }
+
+    /// With a session that [`Planner::end`] gives back.
+    pub(crate) fn with(context: &'a Context, types: &'a mut TypeCache, sql: Sql) -> Self {
+        Planner { context, types, sql }
+    }
+
+    pub(crate) fn end(self) -> Sql {
+        self.sql
     }
 
     pub(crate) async fn plan(&mut self, tables: Vec<Table>) -> Result<Vec<PlannedTable>> {

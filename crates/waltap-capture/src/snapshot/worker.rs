@@ -81,7 +81,7 @@ impl Worker {
                 job.count.set_changed();
                 return Ok(0);
             }
-            Err(CopyError::Failed(error)) => return Err(error),
+            Err(CopyError::Failed(error) | CopyError::Locked(error)) => return Err(error),
         };
         let mut sender = Sender::new(self, job)?;
         let counters = self.context.shared.metrics.op(&self.context.database, &job.table.schema, &job.table.name, "r");
@@ -151,7 +151,7 @@ impl<'a> Sender<'a> {
             encoder,
             parser,
             staged: Staged::default(),
-            outbox_topic: Topic { name: String::new(), partitions: 0, places_keys: false },
+            outbox_topic: Topic::new(String::new(), 0),
             named: String::new(),
             named_before: String::new(),
             now: PgTime::from(SystemTime::now()),
@@ -177,7 +177,7 @@ impl<'a> Sender<'a> {
         let Some((topic, version)) = &self.job.version else { return Ok(()) };
         let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
         let account = Account::Snapshot(self.job.number);
-        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged);
+        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged).at(&stamp);
         version.send(&stamp, &mut outgoing)?;
         self.records += outgoing.records;
         Ok(())
@@ -190,10 +190,10 @@ impl<'a> Sender<'a> {
             Route::Topic(topic) => topic,
             Route::Outbox(_) => &self.outbox_topic,
         };
-        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged);
+        let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
+        let mut outgoing = Outgoing::new(&self.worker.sink, topic, account, &mut self.staged).at(&stamp);
         match &*self.job.route {
             Route::Topic(_) => {
-                let stamp = Stamp::snapshot(self.worker.snapshot.lsn, self.now, self.now);
                 let written = self.encoder.snapshot_row(&self.table, &stamp, row.iter(), &mut outgoing);
                 written.map_err(|error| failure(&self.job.shape, error))?;
             }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use waltap_error::Result;
 use waltap_postgres::catalog::Table;
-use waltap_postgres::copy::{self, Chunk, CopyError, SnapshotReader};
+use waltap_postgres::copy::{self, Chunk, CopyError, KeyChunk, KeyColumn, KeyRange, SnapshotReader};
 
 use super::Sql;
 
@@ -48,6 +48,33 @@ impl CopyRows {
             CopyRows::Postgres(rows) => rows.read_batch(batch, bytes_max).await,
             #[cfg(test)]
             CopyRows::Simulated(rows) => rows.read_batch(batch).await,
+        }
+    }
+}
+
+/// Two sessions that read pieces of tables by key, beside those who write, and say between which places of the log.
+pub(crate) enum KeyReader {
+    Postgres(Box<copy::KeyReader>),
+    #[cfg(test)]
+    Simulated(crate::model::postgres::KeyReader),
+}
+
+impl KeyReader {
+    /// Reads rows. A future that is dropped before its end leaves the reader of no use.
+    pub(crate) async fn read(&mut self, table: &Table, range: &KeyRange) -> Result<KeyChunk, CopyError> {
+        match self {
+            KeyReader::Postgres(reader) => reader.read(table, range).await,
+            #[cfg(test)]
+            KeyReader::Simulated(reader) => reader.read(table, range).await,
+        }
+    }
+
+    /// The last key of a table in the order of the index; `None` where it has no rows.
+    pub(crate) async fn greatest_key(&mut self, table: &Table, key: &[KeyColumn]) -> Result<Option<Vec<String>>, CopyError> {
+        match self {
+            KeyReader::Postgres(reader) => reader.greatest_key(table, key).await,
+            #[cfg(test)]
+            KeyReader::Simulated(reader) => reader.greatest_key(table).await,
         }
     }
 }

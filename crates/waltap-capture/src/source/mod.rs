@@ -11,7 +11,7 @@ mod stream;
 use waltap_error::Result;
 use waltap_postgres::Source;
 
-pub(crate) use copy::SnapshotSession;
+pub(crate) use copy::{KeyReader, SnapshotSession};
 pub(crate) use replication::Replication;
 pub(crate) use sql::Sql;
 pub(crate) use stream::{Status, Wire};
@@ -31,6 +31,18 @@ impl Server {
             Server::Postgres(source) => source.sql(database).await.map(Sql::Postgres),
             #[cfg(test)]
             Server::Simulated(server) => server.sql().await.map(Sql::Simulated),
+        }
+    }
+
+    /// Opens two sessions that read tables of a database by key.
+    pub(crate) async fn key_reader(&self, database: &str) -> Result<KeyReader> {
+        match self {
+            Server::Postgres(source) => {
+                let (reading, marking) = (source.sql(database).await?, source.sql(database).await?);
+                Ok(KeyReader::Postgres(Box::new(waltap_postgres::copy::KeyReader::new(reading, marking).await?)))
+            }
+            #[cfg(test)]
+            Server::Simulated(server) => server.key_reader().await.map(KeyReader::Simulated),
         }
     }
 

@@ -1,7 +1,9 @@
 //! A session for replication commands.
 
 use waltap_error::Result;
-use waltap_postgres::replication::{CreatedSlot, ReplicationConnection, SlotOptions, StartOptions, SystemIdentity};
+use waltap_postgres::replication::{
+    CreatedSlot, ReplicationConnection, SlotOptions, StartOptions, SystemIdentity, TimelineHistory,
+};
 
 use super::{Status, Wire};
 
@@ -19,6 +21,34 @@ impl Replication {
             Replication::Postgres(connection) => connection.identify_system().await,
             #[cfg(test)]
             Replication::Simulated(connection) => connection.identify().await,
+        }
+    }
+
+    /// When the server was started, where the role may ask.
+    pub(crate) async fn server_start(&mut self) -> Result<Option<String>> {
+        match self {
+            Replication::Postgres(connection) => connection.server_start().await,
+            // There is no other.
+            #[cfg(test)]
+            Replication::Simulated(_) => Ok(None),
+        }
+    }
+
+    /// Where the log of a timeline left the earlier ones.
+    pub(crate) async fn timeline_history(&mut self, timeline: u32) -> Result<TimelineHistory> {
+        match self {
+            Replication::Postgres(connection) => connection.timeline_history(timeline).await,
+            #[cfg(test)]
+            Replication::Simulated(_) => Ok(TimelineHistory::default()),
+        }
+    }
+
+    /// Has standbys keep a slot that is there.
+    pub(crate) async fn keep_on_standbys(&mut self, name: &str) -> Result<()> {
+        match self {
+            Replication::Postgres(connection) => connection.keep_on_standbys(name).await,
+            #[cfg(test)]
+            Replication::Simulated(_) => std::unreachable!("no seed does so: {name}"),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A session for questions: the catalog, publications, the slot's state.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use waltap_error::Result;
 use waltap_postgres::catalog::{self, ColumnDefaults, Fingerprint, Table, TypeRow};
@@ -45,6 +47,24 @@ impl Sql {
         }
     }
 
+    /// Whether the session that had the claim has it still: a question that costs next to nothing.
+    pub(crate) async fn keeps_claim(&self, slot: &str) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => slot::is_same_process(sql, slot).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.claim(slot).await,
+        }
+    }
+
+    /// Writes a heartbeat into the log.
+    pub(crate) async fn write_mark(&self) -> Result<()> {
+        match self {
+            Sql::Postgres(sql) => copy::write_mark(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.nothing("writing a heartbeat").await,
+        }
+    }
+
     /// Ends the connection that reads the slot, if its name begins so and it is one of our role.
     pub(crate) async fn terminate_reader(&self, slot: &str, name: &str) -> Result<bool> {
         match self {
@@ -60,6 +80,34 @@ impl Sql {
             Sql::Postgres(sql) => slot::inspect(sql, name).await,
             #[cfg(test)]
             Sql::Simulated(sql) => sql.slot(name).await,
+        }
+    }
+
+    /// Drops a slot, once nobody reads it any more.
+    pub(crate) async fn drop_slot(&self, name: &str, patience: Duration) -> Result<()> {
+        match self {
+            Sql::Postgres(sql) => slot::drop_slot(sql, name, patience).await.map(drop),
+            #[cfg(test)]
+            Sql::Simulated(sql) => std::unreachable!("no seed does so: {sql:p}"),
+        }
+    }
+
+    /// Whether the server is a standby.
+    pub(crate) async fn is_standby(&self) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => catalog::is_standby(sql).await,
+            // There is no other.
+            #[cfg(test)]
+            Sql::Simulated(_) => Ok(false),
+        }
+    }
+
+    /// When the server was started, where the role may ask.
+    pub(crate) async fn server_start(&self) -> Result<Option<String>> {
+        match self {
+            Sql::Postgres(sql) => catalog::server_start(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(_) => Ok(None),
         }
     }
 
@@ -194,6 +242,61 @@ impl Sql {
             Sql::Postgres(sql) => copy::keep_plannable(sql, table, pages, pages_max).await,
             #[cfg(test)]
             Sql::Simulated(_) => {}
+        }
+    }
+
+    /// The key by which a table can be read in pieces while it is written to.
+    pub(crate) async fn chunk_key(&self, table: &Table) -> Result<Option<Arc<[copy::KeyColumn]>>> {
+        match self {
+            Sql::Postgres(sql) => copy::chunk_key(sql, table, sql.version().number()).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.chunk_key().await,
+        }
+    }
+
+    /// Has this session wait for locks no longer than rows are waited for that are read by key.
+    pub(crate) async fn bound_lock_waits(&self) -> Result<()> {
+        match self {
+            Sql::Postgres(sql) => copy::bound_lock_waits(sql).await,
+            // Nobody there waits for one.
+            #[cfg(test)]
+            Sql::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// What changes with every change of a table; `None` when it is gone.
+    pub(crate) async fn table_mark(&self, table: u32) -> Result<Option<String>> {
+        match self {
+            Sql::Postgres(sql) => catalog::table_mark(sql, table).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.table_mark(table).await,
+        }
+    }
+
+    /// Whether an SQL condition can be put to the rows of a table.
+    pub(crate) async fn check_condition(&self, table: &Table, condition: &str) -> Result<()> {
+        match self {
+            Sql::Postgres(sql) => copy::check_condition(sql, table, condition).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.check_condition().await,
+        }
+    }
+
+    /// Takes an id of a transaction of its own.
+    pub(crate) async fn take_transaction_id(&self) -> Result<u64> {
+        match self {
+            Sql::Postgres(sql) => catalog::take_transaction_id(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.take_transaction_id().await,
+        }
+    }
+
+    /// Whether commits may wait for a standby after they were logged.
+    pub(crate) async fn commits_wait_for_standbys(&self) -> Result<bool> {
+        match self {
+            Sql::Postgres(sql) => catalog::commits_wait_for_standbys(sql).await,
+            #[cfg(test)]
+            Sql::Simulated(sql) => sql.commits_wait_for_standbys().await,
         }
     }
 

@@ -25,7 +25,8 @@ const STANDBY_INTERVAL: Duration = Duration::from_secs(1);
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a reader of the slot that has no claim any more may take to give way by itself. Longer than it takes to notice its loss.
+/// How long a reader of the slot that has no claim any more may take to give way by itself: time for one that works to notice its loss, and
+/// not for one that waits for a server that does not answer it.
 const GIVING_WAY: Duration = Duration::from_secs(5);
 
 /// How long a reader that was thrown out may take to be gone.
@@ -58,7 +59,7 @@ impl Claim {
             return work.await;
         }
         // At once, since nobody has looked after it while the session was opened.
-        self.confirm().await?;
+        self.confirm(self.sql.holds_claim(&self.slot)).await?;
         tokio::select! {
             biased;
             error = self.lost() => Err(error),
@@ -69,14 +70,14 @@ impl Claim {
     async fn lost(&self) -> Error {
         loop {
             sleep(WATCH_INTERVAL).await;
-            if let Err(error) = self.confirm().await {
+            if let Err(error) = self.confirm(self.sql.keeps_claim(&self.slot)).await {
                 return error;
             }
         }
     }
 
-    async fn confirm(&self) -> Result<()> {
-        let held = timeout(ANSWER_TIMEOUT, self.sql.holds_claim(&self.slot)).await;
+    async fn confirm(&self, question: impl Future<Output = Result<bool>>) -> Result<()> {
+        let held = timeout(ANSWER_TIMEOUT, question).await;
         let lost = |what: &str| {
             self.is_lost.store(true, Ordering::Relaxed);
             let message = format!("the claim on the slot {} {what}: another waltap may take over", self.slot);
@@ -135,7 +136,7 @@ async fn free_slot(context: &Context, sql: &Sql) -> Result<()> {
     if is_free_within(context, sql, GIVING_WAY).await? {
         return Ok(());
     }
-    let readers = format!("{}/", context.options().source.application_name_of(&context.options().name));
+    let readers = context.options().source.reader_names(&context.options().name);
     if sql.terminate_reader(&context.slot, &readers).await? {
         tracing::warn!(
             database = context.database,

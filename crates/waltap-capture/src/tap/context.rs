@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use waltap_error::Result;
+use tokio::sync::watch;
+use waltap_error::{Code, Error, Result};
 use waltap_postgres::catalog::Table;
 
 use super::Covered;
+use super::dead_letters::Letters;
+use super::sent::LastSent;
+use super::standby::Recovery;
 use super::topics::KnownTopics;
 use crate::board::Board;
 use crate::guard::GivenUp;
@@ -15,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::naming::TopicClaims;
 use crate::options::{Delivery, KafkaSinkOptions, Options, SnapshotMode, TransactionBounds};
 use crate::progress::Store;
+use crate::requests::{Answered, Requested, Requests};
 use crate::sink::{Output, Reports, Sink};
 use crate::source::{Replication, Server, Sql};
 
@@ -31,12 +36,14 @@ pub(crate) struct Shared {
     pub(crate) destination: Destination,
     /// Slots that the guard has given up.
     pub(crate) given_up: GivenUp,
+    /// What is requested of each tap.
+    pub(crate) requests: Requests,
 }
 
 /// Where the events of all taps go.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Kafka(KafkaDestination),
+    Kafka(Box<KafkaDestination>),
     Output(Output),
 }
 
@@ -45,6 +52,8 @@ pub(crate) struct KafkaDestination {
     /// With the queue's bytes already shared out among the taps.
     pub(crate) options: KafkaSinkOptions,
     pub(crate) cluster: Cluster,
+    /// The cluster's id when the capture was started, where it has one.
+    pub(crate) cluster_id: Option<String>,
     pub(crate) progress: Arc<ProgressTopic>,
 }
 
@@ -57,14 +66,34 @@ pub(crate) struct Context {
     pub(crate) name: String,
     pub(crate) slot: String,
     pub(crate) board: Arc<Board>,
+    /// What is requested of the tap, now and later.
+    pub(crate) requested: watch::Receiver<Arc<Requested>>,
     /// Where columns are hidden, they stay so.
     pub(crate) covered: Covered,
     pub(super) topics: KnownTopics,
+    pub(super) sent: LastSent,
+    pub(super) letters: Letters,
+    pub(crate) recovery: Recovery,
+    pub(super) answered: Answered,
 }
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, database: String, name: String, slot: String, board: Arc<Board>) -> Self {
-        Context { shared, database, name, slot, board, covered: Covered::default(), topics: KnownTopics::default() }
+        let requested = shared.requests.of(&database);
+        Context {
+            shared,
+            database,
+            name,
+            slot,
+            board,
+            requested,
+            covered: Covered::default(),
+            topics: KnownTopics::default(),
+            sent: LastSent::default(),
+            letters: Letters::default(),
+            recovery: Recovery::default(),
+            answered: Answered::default(),
+        }
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -96,22 +125,37 @@ impl Context {
 
     /// A new sink, with nothing in flight. With Kafka transactions it ends those that an earlier one of this tap left open.
     pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
+        self.open_dead_letters().await?;
         match &self.shared.destination {
-            Destination::Kafka(kafka) => match kafka.options.delivery {
-                Delivery::AtLeastOnce => kafka.cluster.open_sink(&kafka.options, reports),
-                Delivery::ExactlyOnce(_) => {
-                    kafka.cluster.open_transactions(&kafka.options, &self.transactional_id(), reports).await
+            Destination::Kafka(kafka) => {
+                reports.tell_verdicts(self.letters.verdicts.clone());
+                let mut options = kafka.options.clone();
+                if let Some(bytes) = self.letters.rooms.smallest() {
+                    options.client = options.client.with_batch_bytes(bytes);
                 }
-            },
+                match options.delivery {
+                    Delivery::AtLeastOnce => kafka.cluster.open_sink(&options, reports),
+                    Delivery::ExactlyOnce(_) => {
+                        kafka.cluster.open_transactions(&options, &self.transactional_id(), reports).await
+                    }
+                }
+            }
             Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
         }
     }
 
-    /// The id of the Kafka cluster, where it has one. Asked anew each time: the brokers' names may lead elsewhere by now.
-    pub(crate) async fn cluster_id(&self) -> Result<Option<String>> {
-        match &self.shared.destination {
-            Destination::Kafka(kafka) => kafka.cluster.id(CLUSTER_TIMEOUT).await,
-            Destination::Output(_) => Ok(None),
+    /// The id of the Kafka cluster, where it has one. Asked anew each time: the brokers' names may lead elsewhere by now, to where nothing is
+    /// known of this capture.
+    pub(crate) async fn same_cluster(&self) -> Result<Option<String>> {
+        let Destination::Kafka(kafka) = &self.shared.destination else { return Ok(None) };
+        let now = kafka.cluster.id(CLUSTER_TIMEOUT).await?;
+        match (&kafka.cluster_id, &now) {
+            (Some(before), Some(now)) if before != now => Err(Error::configuration(
+                Code::OTHER_CLUSTER,
+                format!("the brokers lead to the Kafka cluster {now}, and when the capture was started it was {before}"),
+            )
+            .remedy("correct --brokers, or the names that they are known by, and start the capture again")),
+            _ => Ok(now),
         }
     }
 
@@ -148,12 +192,10 @@ impl Context {
 
     /// The bounds of Kafka transactions, where there are any.
     pub(crate) fn transactions(&self) -> Option<TransactionBounds> {
-        match &self.shared.destination {
-            Destination::Kafka(KafkaDestination {
-                options: KafkaSinkOptions { delivery: Delivery::ExactlyOnce(bounds), .. },
-                ..
-            }) => Some(*bounds),
-            _ => None,
+        let Destination::Kafka(kafka) = &self.shared.destination else { return None };
+        match kafka.options.delivery {
+            Delivery::ExactlyOnce(bounds) => Some(bounds),
+            Delivery::AtLeastOnce => None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::Context;
 use crate::publications::{Memory, Published};
 use crate::source::Sql;
 
-/// How often the slot's retained log is asked for.
+/// How often the end of the server's log is asked for.
 const SLOT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long to wait before a connection that was lost is made again.
@@ -151,7 +151,10 @@ fn check_rights(context: &Context, reconciled: &Reconciled) -> Result<()> {
         // Its own publications are named after the process: nobody can make them beforehand.
         true => "a look at standard output makes publications for the moment: be a role that may; or read one that is there: --publication"
             .to_owned(),
-        false => format!("let the owner of the tables run in database {}:\n{remedy}", context.database),
+        false => {
+            let place = if context.recovery.is_standby() { "on the primary, " } else { "" };
+            format!("let the owner of the tables run, {place}in database {}:\n{remedy}", context.database)
+        }
     }))
 }
 
@@ -248,6 +251,7 @@ impl Work {
                 () = self.hurry.notified() => {}
                 () = tokio::time::sleep(self.context.options().discovery_interval) => {}
             }
+            self.context.recovery.look(&sql).await?;
             self.ask_slot(&sql).await?;
             let published = sql.publications_digest(self.memory.names()).await?;
             let now = sql.fingerprint().await?;
@@ -283,7 +287,7 @@ impl Work {
         }
     }
 
-    /// Puts on the board how much log the server keeps for the slot.
+    /// Puts on the board where the server's log ends. What it keeps for the slot the guard shows.
     async fn ask_slot(&mut self, sql: &Sql) -> Result<()> {
         if self.slot_asked.is_some_and(|asked| asked.elapsed() < SLOT_INTERVAL) {
             return Ok(());
@@ -291,8 +295,6 @@ impl Work {
         self.slot_asked = Some(Instant::now());
         let Some(state) = sql.slot(&self.context.slot).await? else { return Ok(()) };
         let mut facts = self.context.board.facts();
-        facts.retained_wal_bytes = state.retained_bytes;
-        facts.wal_status = state.wal_status.map(|status| status.as_str().to_owned());
         facts.server = facts.server.max(state.server_lsn);
         Ok(())
     }

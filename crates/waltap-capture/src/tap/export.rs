@@ -14,6 +14,14 @@ use crate::source::Replication;
 /// How long a slot is waited for before it is said what holds it up, and how often it is said again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same on a standby, where nothing goes on before the primary has written which transactions are open: every 15 s at the most where
+/// somebody writes (`LOG_SNAPSHOT_INTERVAL_MS`), and else never.
+const STANDBY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a slot of a standby waits for.
+const FOR_THE_PRIMARY: &str = "a slot of a standby waits until the primary logs which transactions are open, and for these to end; to hurry it, \
+                               on the primary: SELECT pg_log_standby_snapshot();";
+
 /// How long to wait for a slot that another database's snapshot uses now.
 const SLOT_RETRY_DELAY: Duration = Duration::from_secs(5);
 
@@ -32,7 +40,7 @@ pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnaps
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut holder = context.replication().await?;
-    let options = SlotOptions { temporary: true, export_snapshot: true, two_phase: false };
+    let options = SlotOptions { temporary: true, export_snapshot: true, ..SlotOptions::default() };
     let created = loop {
         match patiently(&context, holder.create_slot(&name, options)).await {
             // Another database's tap may have the spare slot for the moment.
@@ -57,6 +65,8 @@ pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnaps
 /// Waits for a slot to be made, and says meanwhile what the server waits for: every transaction that is open, in whatever database.
 pub(crate) async fn patiently<T>(context: &Context, making: impl Future<Output = Result<T>>) -> Result<T> {
     let mut making = std::pin::pin!(making);
+    let is_standby = context.recovery.is_standby();
+    let mut patience = if is_standby { STANDBY_PATIENCE } else { PATIENCE };
     loop {
         tokio::select! {
             biased;
@@ -64,18 +74,25 @@ pub(crate) async fn patiently<T>(context: &Context, making: impl Future<Output =
                 context.board.facts().waiting_for_transactions = None;
                 return made;
             }
-            () = tokio::time::sleep(PATIENCE) => {
-                let open = match context.sql().await {
-                    Ok(sql) => sql.open_transactions().await.unwrap_or_default(),
-                    Err(_) => Vec::new(),
+            () = tokio::time::sleep(patience) => {
+                patience = PATIENCE;
+                let what = match is_standby {
+                    true => FOR_THE_PRIMARY.to_owned(),
+                    false => format!("a snapshot waits for transactions that are open on the server: {}", open(context).await),
                 };
-                let named = if open.is_empty() { "the role may not see which".to_owned() } else { open.join(", ") };
-                let what = format!("a snapshot waits for transactions that are open on the server: {named}");
                 tracing::warn!(database = context.database, "{what}");
                 context.board.facts().waiting_for_transactions = Some(what);
             }
         }
     }
+}
+
+async fn open(context: &Context) -> String {
+    let open = match context.sql().await {
+        Ok(sql) => sql.open_transactions().await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    if open.is_empty() { "the role may not see which".to_owned() } else { open.join(", ") }
 }
 
 /// The snapshot of a slot that was just made with one.

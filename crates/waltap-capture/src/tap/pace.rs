@@ -25,9 +25,9 @@ impl Pace {
         Pace { latency_max, began: None, ended: now, cost: Duration::ZERO }
     }
 
-    /// Notes that the open transaction has events.
-    pub(crate) fn note_events(&mut self, now: Instant) {
-        self.began.get_or_insert(now);
+    /// Notes that the open transaction has events. They may have come before the last commit ended, which says nothing of this transaction.
+    pub(crate) fn note_events(&mut self, came: Instant) {
+        self.began.get_or_insert(came.max(self.ended));
     }
 
     /// When to commit if nothing more comes; `None`: there is nothing to commit.
@@ -35,9 +35,10 @@ impl Pace {
         self.began.map(|began| (self.ended + self.cost * AMORTIZATION).max(began).min(began + self.latency_max))
     }
 
-    /// Whether to commit at the next end of a PostgreSQL transaction, whatever comes.
+    /// Whether to commit at the next end of a PostgreSQL transaction, whatever comes. Where a commit takes longer than the bound, half of the time
+    /// is left for events: or each commit would hold no more than what came during the last one.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.age(now) >= self.latency_max
+        self.age(now) >= self.latency_max.max(self.cost)
     }
 
     /// When the first event of the open transaction came.
@@ -88,5 +89,10 @@ mod tests {
         pace.committed(at(400), at(1400));
         pace.note_events(at(1401));
         assert_eq!(pace.when_idle(), Some(at(1651)));
+        // What came during a commit is not overdue behind it.
+        pace.committed(at(1700), at(2100));
+        pace.note_events(at(1750));
+        assert!(!pace.is_overdue(at(2499)));
+        assert!(pace.is_overdue(at(2500)));
     }
 }

@@ -1,7 +1,9 @@
 //! The stream: messages in, events out, and the account of both. No waiting here; who drives it is `tap::session`.
 
 mod announcements;
+mod behind;
 mod beside;
+mod chunks;
 mod open_transaction;
 mod streamed;
 mod taken;
@@ -12,10 +14,11 @@ use std::time::SystemTime;
 
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
-use waltap_ledger::{Durable, GroupId, Imbalance, Ledger};
+use waltap_ledger::{Durable, GroupId, Imbalance, Keep, Ledger};
 use waltap_pgoutput::{Begin, Commit, Lsn, Message, PgTime, ReplicationMessage, StreamingMessage, Tuple};
 
 use super::Route;
+use super::chunks::Watch;
 use super::side_topics::SideTopics;
 use super::tables::{CapturedTable, Found, Op, Tables};
 use crate::event_error::failure;
@@ -23,10 +26,20 @@ use crate::position::Position;
 use crate::sabotage::{Sabotage, is_on};
 use crate::sink::{Account, Outgoing, Sink, Staged, Topic};
 
+pub(crate) use behind::Reached;
 pub(crate) use streamed::Streamed;
 pub(crate) use taken::{Ahead, Taken};
 
+use behind::Behind;
 use open_transaction::OpenTransaction;
+
+/// That keys are to be read again of which progress does not know yet.
+#[derive(Clone, Copy, Debug)]
+struct KeptForKeys {
+    keep: Keep,
+    /// The commit of the first change that told of one.
+    commit: Lsn,
+}
 
 /// The stream of one session.
 pub(crate) struct Stream {
@@ -34,6 +47,10 @@ pub(crate) struct Stream {
     pub(crate) tables: Tables,
     pub(crate) staged: Staged,
     pub(crate) streamed: Streamed,
+    /// What is noted for tables that are read in chunks.
+    pub(crate) watch: Watch,
+    /// Keeps the slot before changes whose keys are to be read again, until progress knows these.
+    kept_for_keys: Option<KeptForKeys>,
     encoder: Encoder,
     ledger: Ledger,
     open: Option<OpenTransaction>,
@@ -52,14 +69,18 @@ pub(crate) struct Stream {
     events: u64,
     /// Of the records of the stream, those that were not asked for by [`Stream::take_bytes`].
     bytes: u64,
-    /// What the slot sends again up to here is in Kafka.
+    /// What the slot sends again up to here is in Kafka, but for tables that are behind.
     known: Option<Position>,
-    /// Behind the last transaction or message that was sent, or else `known`.
+    /// Behind the last transaction or message that was sent, or else where that was known to be.
     position: Option<Position>,
+    /// Behind the last transaction that was taken, in Kafka before or not.
+    passed: Position,
+    behind: Behind,
 }
 
 impl Stream {
-    /// A stream that the slot sends from `start`. What comes again up to `known` is not sent again.
+    /// A stream that the slot sends from `start`. What comes again up to `known` is not sent again; the last event stands before `position`, where
+    /// that is known.
     pub(crate) fn new(
         sink: Arc<Sink>,
         encoder: Encoder,
@@ -67,12 +88,15 @@ impl Stream {
         side_topics: SideTopics,
         streamed: Streamed,
         known: Option<Position>,
+        position: Option<Position>,
     ) -> Self {
         Stream {
             sink,
             tables: Tables::default(),
             staged: Staged::default(),
             streamed,
+            watch: Watch::default(),
+            kept_for_keys: None,
             encoder,
             ledger: Ledger::new(start),
             open: None,
@@ -87,7 +111,9 @@ impl Stream {
             events: 0,
             bytes: 0,
             known,
-            position: known,
+            position,
+            passed: Position::after_message(start),
+            behind: Behind::default(),
         }
     }
 
@@ -129,23 +155,33 @@ impl Stream {
     fn take_message(&mut self, lsn: Lsn, data: &[u8], message: Message<'_>) -> Result<Taken> {
         match message {
             Message::Insert(insert) => {
-                self.change(lsn, insert.relation_id, Op::Insert, Some(insert.new), |encoder, table, stamp, out| {
-                    encoder.insert(table, stamp, insert.new, out)
-                })
+                let taken =
+                    self.change(lsn, insert.relation_id, Op::Insert, Some(insert.new), |encoder, table, stamp, out| {
+                        encoder.insert(table, stamp, insert.new, out)
+                    })?;
+                self.noted(taken, insert.relation_id, None, Some(insert.new))
             }
-            Message::Update(update) => self.change(lsn, update.relation_id, Op::Update, None, |encoder, table, stamp, out| {
-                encoder.update(table, stamp, update.old, update.new, out)
-            }),
-            Message::Delete(delete) => self.change(lsn, delete.relation_id, Op::Delete, None, |encoder, table, stamp, out| {
-                encoder.delete(table, stamp, delete.old, out)
-            }),
+            Message::Update(update) => {
+                let taken = self.change(lsn, update.relation_id, Op::Update, None, |encoder, table, stamp, out| {
+                    encoder.update(table, stamp, update.old, update.new, out)
+                })?;
+                self.noted(taken, update.relation_id, update.old, Some(update.new))
+            }
+            Message::Delete(delete) => {
+                let taken = self.change(lsn, delete.relation_id, Op::Delete, None, |encoder, table, stamp, out| {
+                    encoder.delete(table, stamp, delete.old, out)
+                })?;
+                self.noted(taken, delete.relation_id, Some(delete.old), None)
+            }
             Message::Truncate(truncate) => {
-                if self.transaction()?.is_repeat() {
+                let open = *self.transaction()?;
+                let is_quiet = |oid: u32| self.behind.is_quiet(oid, &open);
+                if truncate.relation_ids.into_iter().all(is_quiet) {
                     return self.skip();
                 }
-                let commit = self.transaction()?.begin.final_lsn;
+                let commit = open.begin.final_lsn;
                 // All tables first, so that nothing is sent twice when one of them is not resolved.
-                for oid in truncate.relation_ids {
+                for oid in truncate.relation_ids.into_iter().filter(|oid| !self.behind.is_quiet(*oid, &open)) {
                     match self.tables.find(oid)? {
                         Found::Unresolved => return Ok(Taken::Unresolved(oid)),
                         Found::NeedsSnapshot => return Ok(Taken::Emptied { oid, commit }),
@@ -153,10 +189,14 @@ impl Stream {
                         Found::Captured(_) | Found::LeftOut => {}
                     }
                 }
-                let ordinal = self.transaction()?.ordinal;
+                let ordinal = open.ordinal;
                 for oid in truncate.relation_ids {
                     self.transaction()?.ordinal = ordinal;
                     self.change(lsn, oid, Op::Truncate, None, |encoder, table, stamp, out| encoder.truncate(table, stamp, out))?;
+                    // One that is in Kafka already says nothing of rows that were asked for since.
+                    if !self.behind.is_quiet(oid, &open) {
+                        self.watch.empty(oid);
+                    }
                 }
                 self.transaction()?.ordinal = ordinal + 1;
                 Ok(Taken::Done)
@@ -183,10 +223,10 @@ impl Stream {
         write: impl FnOnce(&mut Encoder, &waltap_event::Table, &Stamp, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<Taken> {
         let Some(open) = &mut self.open else { return Err(out_of_place("a change outside of a transaction")) };
-        if open.is_known() {
+        let is_quiet = self.behind.is_quiet(oid, open);
+        if is_quiet && self.behind.passes_over(oid, open, self.side_topics.transactions.is_some()) {
             return self.skip();
         }
-        let is_repeat = open.is_repeat();
         let table: &mut CapturedTable = match self.tables.find(oid)? {
             Found::Captured(table) => table,
             Found::LeftOut => {
@@ -212,13 +252,13 @@ impl Stream {
         };
         let stamp = open.stamp(lsn, self.now);
         open.ordinal += 1;
-        if !is_repeat && let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
-            let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged);
+        if !is_quiet && let (Some(topic), Some(version)) = (&self.side_topics.schemas, table.version.take()) {
+            let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged).at(&stamp);
             version.send(&stamp, &mut out)?;
             self.bytes += out.bytes;
             hand_over(&mut self.ledger, open.group, out.records)?;
         }
-        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged).silent(is_repeat);
+        let mut out = Outgoing::new(&self.sink, topic, Account::Stream(open.group), &mut self.staged).silent(is_quiet).at(&stamp);
         let written = match &table.route {
             Route::Topic(_) => write(&mut self.encoder, &table.prepared, &stamp, &mut out),
             Route::Outbox(outbox) => outbox.send(row.into_iter().flatten(), out.plain()).map_err(waltap_event::Failure::Sink),
@@ -245,12 +285,15 @@ impl Stream {
         if self.open.is_some() {
             return Err(out_of_place("a transaction inside of another"));
         }
+        self.watch.ring.note(begin.xid);
         let group = self.ledger.open();
         let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
         let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false };
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
-            self.send_beside(&topic, open.group, repeats > 0, |encoder, out| encoder.transaction_begins(&stamp, out))?;
+            self.send_beside(&topic, open.group, repeats > 0, Some(&stamp), |encoder, out| {
+                encoder.transaction_begins(&stamp, out)
+            })?;
             open.has_events = repeats == 0;
         }
         self.open = Some(open);
@@ -264,8 +307,11 @@ impl Stream {
         }
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
-            self.send_beside(&topic, open.group, open.is_known(), |encoder, out| encoder.transaction_commits(&stamp, out))?;
+            self.send_beside(&topic, open.group, open.is_known(), Some(&stamp), |encoder, out| {
+                encoder.transaction_commits(&stamp, out)
+            })?;
         }
+        self.passed = Position::after_transaction(commit.commit_lsn);
         if !open.is_known() {
             self.position = Some(Position::after_transaction(commit.commit_lsn));
         }

@@ -3,7 +3,7 @@
 //! Progress keeps the name of each topic before the first record goes into it. One that is missing later was deleted, with events that
 //! PostgreSQL has forgotten: it is not made again in silence.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::progress::{Progress, TopicRecord};
 use crate::sink::Topic;
 
 /// How long Kafka may take to answer about topics. Longer than a leader's election.
-const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a tap knows of topics. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -63,16 +63,18 @@ impl Context {
 
     /// Forgets the topics of tables that are captured no more, and of which no change is on its way: they may be deleted.
     pub(super) async fn release_topics(&self, progress: &Progress, captured: &[Table]) -> Result<()> {
-        let is_wanted = |schema: &str, name: &str| {
-            captured.iter().any(|table| table.schema == schema && table.name == name) || progress.knows(schema, name)
-        };
+        let captured: HashSet<(&str, &str)> = captured.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
+        let is_wanted = |schema: &str, name: &str| captured.contains(&(schema, name)) || progress.knows(schema, name);
         let released: Vec<String> = {
             let mut state = self.topics.lock();
-            let Some(kept) = &mut state.kept else { return Ok(()) };
+            let State { seen, kept: Some(kept) } = &mut *state else { return Ok(()) };
             let is_released =
                 |record: &TopicRecord| record.table.as_ref().is_some_and(|(schema, table)| !is_wanted(schema, table));
-            let released = kept.iter().filter(|(_, record)| is_released(record)).map(|(name, _)| name.clone()).collect();
-            kept.retain(|_, record| !is_released(record));
+            let released: Vec<String> = kept.extract_if(.., |_, record| is_released(record)).map(|(name, _)| name).collect();
+            // Should a table of that name be made again, its topic has to be kept in progress again.
+            released.iter().for_each(|name| {
+                seen.remove(name);
+            });
             released
         };
         self.store().forget_topics(&released).await
@@ -136,7 +138,7 @@ impl Context {
 
     async fn ensure_topics(&self, wanted: Vec<Wanted>, configuration: &[(&str, &str)]) -> Result<Vec<Topic>> {
         let Destination::Kafka(kafka) = &self.shared.destination else {
-            return Ok(wanted.into_iter().map(|wanted| Topic { name: wanted.name, partitions: 1, places_keys: false }).collect());
+            return Ok(wanted.into_iter().map(|wanted| Topic::new(wanted.name, 1)).collect());
         };
         let places_keys = kafka.options.client.places_keys_as_java();
         let unseen = self.unseen(&wanted, &kafka.options, configuration);
@@ -146,7 +148,10 @@ impl Context {
         }
         let state = self.topics.lock();
         let topic = |Wanted { name, .. }| match state.seen.get(&name) {
-            Some(&partitions) => Ok(Topic { name, partitions, places_keys }),
+            Some(&partitions) => {
+                let (bytes_max, dead_letters) = self.room(&name, &kafka.options);
+                Ok(Topic { name, partitions, places_keys, bytes_max, dead_letters })
+            }
             None => Err(Error::configuration(Code::INTERNAL, format!("topic {name} was asked for and is not known"))),
         };
         wanted.into_iter().map(topic).collect()

@@ -3,6 +3,7 @@
 //! Events, and the slot record with the place behind the last of them, are committed as one. So what a crash leaves is one of two: both are in
 //! Kafka, or neither. PostgreSQL is told after the commit what the record has said in it, so the slot is never further than the record.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
 
 use super::pace::Pace;
+use super::standing::Standing;
 use crate::options::TransactionBounds;
 use crate::position::Position;
 use crate::progress::SlotRecord;
@@ -41,6 +43,7 @@ pub(crate) struct Transactions {
     bytes: u64,
     /// How long the rest of a PostgreSQL transaction is waited for.
     split_age: Duration,
+    standing: Standing,
     committed_at: Instant,
     /// What is under way, or was when it was cut off.
     step: Option<Step>,
@@ -49,7 +52,13 @@ pub(crate) struct Transactions {
 
 impl Transactions {
     /// `record` is what progress holds now; `budget` is how long a Kafka transaction may last.
-    pub(crate) fn new(bounds: TransactionBounds, budget: Option<Duration>, record: SlotRecord, status: Status) -> Self {
+    pub(crate) fn new(
+        bounds: TransactionBounds,
+        budget: Option<Duration>,
+        record: SlotRecord,
+        standing: Standing,
+        status: Status,
+    ) -> Self {
         let now = Instant::now();
         let split_age = budget.map_or(SPLIT_AGE, |budget| budget.min(SPLIT_AGE));
         let bounds = TransactionBounds { latency_max: bounds.latency_max.min(split_age), ..bounds };
@@ -58,6 +67,7 @@ impl Transactions {
             pace: Pace::new(bounds.latency_max, now),
             record,
             bytes: 0,
+            standing,
             committed_at: now,
             step: None,
             split_age,
@@ -115,10 +125,13 @@ impl Transactions {
         self.pace.when_idle().or_else(|| advances.then(|| self.committed_at + ADVANCE_INTERVAL))
     }
 
-    /// What progress is to say once everything that was sent is committed.
-    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>) -> SlotRecord {
+    /// What progress is to say once everything that was sent is committed, with how far tables are that are behind.
+    pub(crate) fn next_record(&self, prospect: Lsn, position: Option<Position>, behind: BTreeMap<u32, Position>) -> SlotRecord {
         let acknowledged = self.record.acknowledged.max(Some(prospect));
-        SlotRecord { acknowledged, position: position.or(self.record.position), ..self.record.clone() }
+        let mut record = SlotRecord { acknowledged, position: position.or(self.record.position), ..self.record.clone() };
+        record.note_behind(behind, None);
+        record.streams_since(self.standing.since());
+        record
     }
 
     /// Notes the commit of `record`, and tells PostgreSQL.

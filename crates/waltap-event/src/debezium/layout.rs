@@ -94,6 +94,11 @@ impl Debezium {
         }
     }
 
+    /// For rows of incremental snapshots.
+    pub(crate) fn of_chunks(self) -> Self {
+        Debezium { source: self.source.of_chunks(), ..self }
+    }
+
     /// Makes a table ready.
     pub(crate) fn prepare(shape: &TableShape, options: &Options) -> Result<Prepared<How>, Error> {
         let prepared = Prepared::new(

@@ -15,6 +15,7 @@ pub(super) struct SourceWriter {
     start: Box<[u8]>,
     /// `db`, and `sequence` up to its first element.
     database: Box<[u8]>,
+    of_snapshot: &'static [u8],
     not_of_snapshot: &'static [u8],
     /// Where the commit of the last transaction ends.
     pub(super) last_commit: Option<Lsn>,
@@ -35,7 +36,13 @@ impl SourceWriter {
             Some(false) => b",\"snapshot\":null",
             Some(true) | None => b",\"snapshot\":\"false\"",
         };
-        SourceWriter { start: start.into(), database: db.into(), not_of_snapshot, last_commit: None }
+        let of_snapshot = b",\"snapshot\":\"true\"";
+        SourceWriter { start: start.into(), database: db.into(), of_snapshot, not_of_snapshot, last_commit: None }
+    }
+
+    /// For rows of Debezium's incremental snapshots.
+    pub(super) fn of_chunks(self) -> Self {
+        SourceWriter { of_snapshot: b",\"snapshot\":\"incremental\"", ..self }
     }
 
     /// Appends `source`. `place` is what [`place`] made.
@@ -43,7 +50,7 @@ impl SourceWriter {
         out.extend_from_slice(&self.start);
         write_i64(unix_millis(stamp.happened_at), out);
         out.extend_from_slice(match operation {
-            Operation::Read => b",\"snapshot\":\"true\"",
+            Operation::Read => self.of_snapshot,
             _ => self.not_of_snapshot,
         });
         out.extend_from_slice(&self.database);

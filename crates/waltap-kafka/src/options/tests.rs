@@ -88,3 +88,16 @@ fn a_share_of_the_queue_is_never_larger_than_the_queue_nor_too_small_to_work() {
     assert_eq!(options.clone().with_queue_share(usize::MAX).queue_bytes(), QUEUE_BYTES_DEFAULT);
     assert_eq!(options.with_queue_share(0).queue_bytes(), QUEUE_BYTES_MIN);
 }
+
+#[test]
+fn batches_are_bounded_and_never_larger_than_the_user_wants() {
+    let batch = |chosen: Option<&str>, bound: usize| {
+        let properties = chosen.map(|chosen| Property::new("batch.size", chosen)).into_iter().collect();
+        let options = Options::new(Settings { properties, ..Settings::default() }).unwrap();
+        options.with_batch_bytes(bound).producer_config().get("batch.size").map(str::to_owned)
+    };
+    assert_eq!(batch(None, 100_000).as_deref(), Some("100000"));
+    assert_eq!(batch(None, 20_000_000).as_deref(), Some("1000000"));
+    assert_eq!(batch(Some("5000"), 100_000).as_deref(), Some("5000"));
+    assert_eq!(batch(Some("5000000"), 100_000).as_deref(), Some("100000"));
+}

@@ -1,6 +1,6 @@
 //! Adds up delivery reports and keeps account of what is in flight.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
@@ -13,9 +13,10 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, watch};
-use waltap_error::{Code, Error};
+use waltap_error::{Code, Error, Kind};
 
-use super::RECORD_OVERHEAD_BYTES;
+use super::{RECORD_OVERHEAD_BYTES, replicas};
+use crate::attempts::{Attempts, Statistics};
 use crate::classify;
 use crate::delivery::DeliveryObserver;
 use crate::log_bridge::{LogBridge, without_thread};
@@ -55,8 +56,12 @@ pub(super) struct Shared {
     native_full: AtomicBool,
     /// Set when the producer was dropped: whoever observed it is told nothing more.
     muted: AtomicBool,
-    /// Set when the poll thread has ended: nothing will be reported any more.
+    /// Set when the poll thread has ended, or the producer was given up: nothing will be reported any more.
     ended: AtomicBool,
+    /// Set when the producer was given up.
+    given_up: AtomicBool,
+    /// Set while a transaction is being committed, which waits for Kafka without a record in flight.
+    committing: AtomicBool,
     /// Set when librdkafka has thrown records away, since the transaction that they were in has failed.
     purged: AtomicBool,
     brokers: watch::Sender<BrokerState>,
@@ -75,6 +80,8 @@ impl Shared {
             native_full: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            committing: AtomicBool::new(false),
             purged: AtomicBool::new(false),
             brokers: watch::Sender::new(BrokerState::default()),
             queue_bytes,
@@ -116,6 +123,10 @@ impl Shared {
         self.wait_until(|in_flight| in_flight.bytes <= self.space_bytes).await;
     }
 
+    pub(super) async fn at_most(&self, bytes: u64) {
+        self.wait_until(|in_flight| in_flight.bytes <= bytes).await;
+    }
+
     pub(super) async fn empty(&self) {
         self.wait_until(|in_flight| in_flight.records == 0).await;
     }
@@ -140,6 +151,15 @@ impl Shared {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// The error for what is asked of a producer that has ended.
+    pub(super) fn ended_error(&self) -> Error {
+        if self.given_up.load(Ordering::Relaxed) { given_up() } else { ended() }
+    }
+
+    pub(super) fn note_committing(&self, committing: bool) {
+        self.committing.store(committing, Ordering::Relaxed);
+    }
+
     pub(super) fn has_purged(&self) -> bool {
         self.purged.load(Ordering::Acquire)
     }
@@ -153,8 +173,14 @@ impl Shared {
 pub(super) struct Collector {
     shared: Arc<Shared>,
     log: LogBridge,
+    /// How often anything was said.
+    heard: AtomicU64,
     /// Locked by the poll thread alone: the lock is what makes that visible to the compiler.
     reports: Mutex<Reports>,
+    /// Topics of which the brokers are to be asked why they take nothing.
+    question: Mutex<Option<HashSet<String>>>,
+    /// Locked by the poll thread alone.
+    attempts: Mutex<Attempts>,
 }
 
 struct Reports {
@@ -169,11 +195,35 @@ struct Reports {
 impl Collector {
     pub(super) fn new(observer: Box<dyn DeliveryObserver>, shared: Arc<Shared>) -> Self {
         let reports = Reports { observer, runs: Vec::with_capacity(RUNS_MAX), records: 0, bytes: 0, last_report: Instant::now() };
-        Collector { shared, log: LogBridge::default(), reports: Mutex::new(reports) }
+        Collector {
+            shared,
+            log: LogBridge::default(),
+            heard: AtomicU64::new(0),
+            reports: Mutex::new(reports),
+            question: Mutex::default(),
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// How often librdkafka has said anything so far.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    fn note_heard(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.shared.records.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.shared.has_ended()
+    }
+
+    pub(super) fn ended_error(&self) -> Error {
+        self.shared.ended_error()
     }
 
     pub(super) fn note_end(&self) {
@@ -238,33 +288,24 @@ impl Collector {
             self.shared.purged.store(true, Ordering::Release);
         }
         if !self.shared.muted.load(Ordering::Acquire) {
-            reports
-                .observer
-                .failed(opaque, classify::delivery_error(code, topic, Some((bytes - RECORD_OVERHEAD_BYTES) as usize)));
+            let bytes = bytes - RECORD_OVERHEAD_BYTES;
+            let error = classify::delivery_error(code, topic, Some(bytes as usize));
+            reports.observer.refused(topic, bytes, &error);
+            reports.observer.failed(opaque, error);
         }
         self.shared.release(1, bytes);
     }
 
-    fn update(&self, needed: impl Fn(&BrokerState) -> bool, change: impl FnOnce(&mut BrokerState)) {
+    /// Changes what is known of the brokers where that is needed, and says whether it was.
+    fn update(&self, needed: impl Fn(&BrokerState) -> bool, change: impl FnOnce(&mut BrokerState)) -> bool {
         self.shared.brokers.send_if_modified(|state| {
             let needed = needed(state);
             if needed {
                 change(state);
             }
             needed
-        });
+        })
     }
-}
-
-/// What librdkafka says about itself every few seconds: of it, whether any broker is connected.
-#[derive(serde::Deserialize)]
-struct Statistics {
-    brokers: HashMap<String, BrokerStatistics>,
-}
-
-#[derive(serde::Deserialize)]
-struct BrokerStatistics {
-    state: String,
 }
 
 impl Collector {
@@ -294,12 +335,61 @@ impl Collector {
         }
     }
 
-    fn note_statistics(&self, statistics: &[u8]) {
-        let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else { return };
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
-            self.update(|state| state.unreachable_since.is_some(), |state| state.unreachable_since = None);
+    /// Takes what the brokers are to be asked.
+    pub(super) fn take_question(&self) -> Option<HashSet<String>> {
+        self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes why brokers that answer confirm nothing, unless they do by now. A connection that is refused for good says more.
+    pub(super) fn note_shortage(&self, error: Error) {
+        let error = Arc::new(error);
+        if self.update(|state| is_news(state, &error), |state| state.last_error = Some(Arc::clone(&error))) {
+            tracing::warn!(code = %error.code(), remedy = error.remedy_text().unwrap_or_default(), "{}", error.message());
         }
     }
+
+    fn note_statistics(&self, raw: &[u8]) {
+        let Some(statistics) = Statistics::read(raw) else { return };
+        if statistics.is_connected() {
+            self.update(|state| state.unreachable_since.is_some(), |state| state.unreachable_since = None);
+            if self.shared.brokers.borrow().silent_since.is_some() {
+                let topics = replicas::written_topics(raw);
+                *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(topics);
+            }
+        }
+        let anything_waits = !self.is_idle() || self.shared.committing.load(Ordering::Relaxed);
+        if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics, anything_waits) {
+            self.give_up();
+        }
+    }
+
+    /// Ends a producer that will never reach Kafka again: another one does.
+    fn give_up(&self) {
+        if self.shared.given_up.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if !self.shared.muted.load(Ordering::Acquire) {
+            self.lock().observer.lost(given_up());
+        }
+        self.note_end();
+    }
+}
+
+fn ended() -> Error {
+    Error::transient(Code::PRODUCER_LOST, "the thread that hears of deliveries has ended")
+}
+
+fn given_up() -> Error {
+    Error::transient(
+        Code::PRODUCER_LOST,
+        "the Kafka client has lost every broker and looks for none: it is given up, and made anew",
+    )
+}
+
+/// Whether a word on too few replicas is to be taken for what is wrong.
+fn is_news(state: &BrokerState, shortage: &Error) -> bool {
+    let says_more = |known: &Arc<Error>| known.kind() == Kind::Configuration || known.message() == shortage.message();
+    state.silent_since.is_some() && !state.last_error.as_ref().is_some_and(says_more)
 }
 
 fn message_bytes(message: &BorrowedMessage<'_>) -> u64 {
@@ -310,6 +400,7 @@ impl ProducerContext for Collector {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        self.note_heard();
         match result {
             Ok(message) => self.confirmed(opaque as u64, message_bytes(message)),
             Err((error, message)) => self.failed(opaque as u64, message_bytes(message), message.topic(), error),
@@ -319,6 +410,7 @@ impl ProducerContext for Collector {
 
 impl ClientContext for Collector {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.note_heard();
         // Its records would go on into a cluster in which those of before need not be.
         if facility == OTHER_CLUSTER_FACILITY && matches!(level, RDKafkaLogLevel::Warning) {
             self.note_other_cluster(message);
@@ -327,10 +419,31 @@ impl ClientContext for Collector {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.note_heard();
         self.note_error(&error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
+        self.note_heard();
         self.note_statistics(statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_replicas_never_hide_that_a_connection_is_refused() {
+        let shortage = Error::transient(Code::BROKERS, "too few replicas");
+        let known = |error: Error| {
+            let last_error = Some(Arc::new(error));
+            BrokerState { silent_since: Some(Instant::now()), last_error, ..BrokerState::default() }
+        };
+        assert!(is_news(&known(Error::transient(Code::BROKERS, "a connection was lost")), &shortage));
+        assert!(!is_news(&known(Error::configuration(Code::BROKERS, "the password is wrong")), &shortage));
+        assert!(!is_news(&known(Error::transient(Code::BROKERS, "too few replicas")), &shortage), "it is said already");
+        assert!(is_news(&BrokerState { silent_since: Some(Instant::now()), ..BrokerState::default() }, &shortage));
+        assert!(!is_news(&BrokerState::default(), &shortage), "records are confirmed");
     }
 }

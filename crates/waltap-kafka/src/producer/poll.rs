@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, Producer as _};
 use waltap_error::{Code, Error, Result};
 
 use super::collector::Collector;
+use super::replicas;
+
+/// How often it is looked for reports while something is in flight. The thread sleeps meanwhile: rdkafka's own waiting counts whole
+/// milliseconds, and turns in a circle for the rest of them.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long reports are gathered while there is always something in flight: the most that batching adds to a confirmation.
 const ROUND: Duration = Duration::from_millis(5);
 
 /// How long the thread sleeps when nothing is in flight; the first record wakes it. Its errors and log lines wait that long.
 const IDLE: Duration = Duration::from_millis(100);
-
-/// How long the idle thread reads errors and log lines. rdkafka reads on for that long; in no time at all it would read one thing only,
-/// and fall behind a broker that is away and logs faster.
-const LISTENING: Duration = Duration::from_millis(1);
 
 pub(super) fn start(native: Arc<BaseProducer<Collector>>) -> Result<Thread> {
     let handle = thread::Builder::new()
@@ -30,15 +31,27 @@ pub(super) fn start(native: Arc<BaseProducer<Collector>>) -> Result<Thread> {
 fn run(native: &Arc<BaseProducer<Collector>>) {
     let collector = native.context();
     let _end = End(collector);
+    let mut round = Instant::now();
     // Alone with it, the producer was dropped. Then librdkafka's client is destroyed here, where nobody waits for it.
     while Arc::strong_count(native) > 1 {
-        if collector.is_idle() {
-            thread::park_timeout(IDLE);
-            native.poll(LISTENING);
-        } else {
-            native.poll(ROUND);
+        thread::park_timeout(if collector.is_idle() { IDLE } else { LOOK });
+        take_all(native);
+        if collector.is_idle() || round.elapsed() >= ROUND {
+            collector.finish_round();
+            round = Instant::now();
         }
-        collector.finish_round();
+        if let Some(topics) = collector.take_question() {
+            replicas::ask(native, topics);
+        }
+    }
+}
+
+/// Takes all that librdkafka has to say: rdkafka takes one thing at a time when it is not to wait.
+fn take_all(native: &BaseProducer<Collector>) {
+    let mut heard = None;
+    while heard != Some(native.context().heard()) {
+        heard = Some(native.context().heard());
+        native.poll(Duration::ZERO);
     }
 }
 

@@ -11,8 +11,8 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Code, Error, Result};
 
-use super::collector::Collector;
-use super::{Producer, ended};
+use super::Producer;
+use super::collector::{Collector, Shared};
 use crate::classify;
 use crate::delivery::DeliveryObserver;
 use crate::inquiry::{blocking, left};
@@ -48,7 +48,7 @@ impl Producer {
         let deadline = Instant::now() + patience;
         producer
             .call(move |native| {
-                repeat(deadline, "joining the transactions of this capture", |round| native.init_transactions(round))?;
+                repeat(native, deadline, "joining the transactions of this capture", |round| native.init_transactions(round))?;
                 begin(native)
             })
             .await?;
@@ -61,10 +61,11 @@ impl Producer {
     /// After an error it is not known whether Kafka has committed: the next producer of this id finds out.
     pub async fn commit(&self) -> Result<()> {
         self.shared.empty().await;
+        let _committing = Committing::begin(&self.shared);
         self.call(|native| {
             wait_until_flushed(native);
             // For ever: that a transaction takes too long is for Kafka to say, and librdkafka passes it on.
-            repeat(None, "committing a transaction", |round| native.commit_transaction(round))?;
+            repeat(native, None, "committing a transaction", |round| native.commit_transaction(round))?;
             begin(native)
         })
         .await?;
@@ -74,7 +75,8 @@ impl Producer {
     /// Rolls back what was sent since the last commit, so that readers do not wait for it. The producer is of no more use.
     pub async fn abort(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
-        self.call(move |native| repeat(deadline, "rolling back a transaction", |round| native.abort_transaction(round))).await
+        self.call(move |native| repeat(native, deadline, "rolling back a transaction", |round| native.abort_transaction(round)))
+            .await
     }
 
     /// What made librdkafka throw records away that were in a transaction. `None` when it has thrown none away, or does not say in time.
@@ -86,17 +88,33 @@ impl Producer {
         }
         let deadline = Instant::now() + patience;
         let commit = move |native: &BaseProducer<Collector>| {
-            repeat(deadline, "sending events in a transaction", |round| native.commit_transaction(round))
+            repeat(native, deadline, "sending events in a transaction", |round| native.commit_transaction(round))
         };
         self.call(commit).await.err()
     }
 
     async fn call(&self, work: impl FnOnce(&BaseProducer<Collector>) -> Result<()> + Send + 'static) -> Result<()> {
         if self.shared.has_ended() {
-            return Err(ended());
+            return Err(self.shared.ended_error());
         }
         let native = Arc::clone(&self.native);
         blocking(move || work(&native)).await
+    }
+}
+
+/// A commit that is under way.
+struct Committing<'a>(&'a Shared);
+
+impl<'a> Committing<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.note_committing(true);
+        Committing(shared)
+    }
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.0.note_committing(false);
     }
 }
 
@@ -113,8 +131,9 @@ fn begin(native: &BaseProducer<Collector>) -> Result<()> {
     native.begin_transaction().map_err(|error| fault("beginning a transaction", &error))
 }
 
-/// Makes a call until it succeeds, fails for good, or its time is over.
+/// Makes a call until it succeeds, fails for good, the producer is given up, or its time is over.
 fn repeat(
+    native: &BaseProducer<Collector>,
     deadline: impl Into<Option<Instant>>,
     doing: &str,
     call: impl Fn(Duration) -> rdkafka::error::KafkaResult<()>,
@@ -125,6 +144,7 @@ fn repeat(
         let started = Instant::now();
         match call(round) {
             Ok(()) => return Ok(()),
+            Err(_) if native.context().has_ended() => return Err(native.context().ended_error()),
             Err(error) if is_retriable(&error) && deadline.is_none_or(|deadline| !left(deadline).is_zero()) => {
                 tracing::debug!(error = %error, "{doing}: trying again");
                 if started.elapsed() < PAUSE {

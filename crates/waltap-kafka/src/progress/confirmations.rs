@@ -96,6 +96,11 @@ impl DeliveryObserver for Observer {
             let _ = open.done.send(Err(error));
         }
     }
+
+    fn lost(&mut self, _error: Error) {
+        // Each of them hears that the producer has ended.
+        lock(&self.table).open.clear();
+    }
 }
 
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {

@@ -1,6 +1,6 @@
 //! How many records topics hold, asked of all partitions at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -12,6 +12,9 @@ use super::TopicSummary;
 use crate::inquiry::left;
 use crate::listener::Listener;
 use crate::options::{self, Options};
+
+/// Between two questions while a partition has no leader.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Fills in the records of each topic: the sum of its partitions' newest less oldest offsets.
 pub(super) fn count_records(options: &Options, topics: &mut [TopicSummary], deadline: Instant) -> Result<()> {
@@ -49,7 +52,19 @@ fn offsets(
             places.add_partition_offset(&topic.name, partition, which).map_err(explain)?;
         }
     }
-    consumer.offsets_for_times(places, left(deadline)).map_err(explain)
+    loop {
+        match consumer.offsets_for_times(places.clone(), left(deadline)) {
+            Err(error) if error.rdkafka_error_code().is_some_and(is_without_leader) && left(deadline) > RETRY_DELAY => {
+                std::thread::sleep(RETRY_DELAY);
+            }
+            result => return result.map_err(explain),
+        }
+    }
+}
+
+/// Whether a partition has no leader at the moment, or another one: of a topic that is just being made, or after a broker has gone.
+fn is_without_leader(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
 }
 
 fn place(places: &TopicPartitionList, topic: &str, partition: i32) -> Option<i64> {

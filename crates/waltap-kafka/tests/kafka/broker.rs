@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) const USER: &str = "nobody";
 pub(crate) const PASSWORD: &str = "right-password";
 
+/// Seconds, but minutes on a machine that has much else to do.
+const START_DEADLINE: Duration = Duration::from_secs(180);
+
 struct Broker {
     plain: String,
     sasl: String,
     tls: String,
+    expired: String,
     authority: PathBuf,
     _child: Child,
 }
@@ -36,6 +40,11 @@ pub(crate) fn tls_brokers() -> (String, PathBuf) {
     (broker().tls.clone(), broker().authority.clone())
 }
 
+/// A listener with TLS and a certificate of the same authority whose time is over.
+pub(crate) fn expired_brokers() -> String {
+    broker().expired.clone()
+}
+
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(start)
@@ -51,7 +60,7 @@ fn start() -> Broker {
     run(Command::new("cp").arg("-r").arg(home.join("formatted")).arg(work.join("data")));
     make_certificates(&work);
 
-    let [plain, sasl, tls, controller] = free_ports();
+    let [plain, sasl, tls, expired, controller] = free_ports();
     let template = fs::read_to_string(root.join("scripts/kafka/server.properties")).unwrap();
     let properties = template
         .replace("@PORT@", &plain.to_string())
@@ -59,18 +68,23 @@ fn start() -> Broker {
         .replace("@DATA@", work.join("data").to_str().unwrap());
     // Of two lines for one property, Java takes the last.
     let more = format!(
-        "\nlisteners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT\n\
+        "\nlisteners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},\
+         EXPIRED://127.0.0.1:{expired},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},\
+         EXPIRED://127.0.0.1:{expired}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,EXPIRED:SSL,CONTROLLER:PLAINTEXT\n\
          sasl.enabled.mechanisms=PLAIN\n\
          listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
          user_{USER}=\"{PASSWORD}\";\n\
          listener.name.tls.ssl.keystore.type=PEM\n\
          listener.name.tls.ssl.keystore.location={}\n\
+         listener.name.expired.ssl.keystore.type=PEM\n\
+         listener.name.expired.ssl.keystore.location={}\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
          super.users=User:ANONYMOUS\n\
          log.cleaner.backoff.ms=200\n",
-        work.join("server.pem").display()
+        work.join("server.pem").display(),
+        work.join("expired.pem").display()
     );
     fs::write(work.join("server.properties"), properties + &more).unwrap();
 
@@ -91,12 +105,13 @@ fn start() -> Broker {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    [plain, sasl, tls].into_iter().for_each(wait_for_listener);
+    [plain, sasl, tls, expired].into_iter().for_each(wait_for_listener);
     let address = |port: u16| format!("127.0.0.1:{port}");
-    Broker { plain: address(plain), sasl: address(sasl), tls: address(tls), authority: work.join("authority.pem"), _child: child }
+    let authority = work.join("authority.pem");
+    Broker { plain: address(plain), sasl: address(sasl), tls: address(tls), expired: address(expired), authority, _child: child }
 }
 
-/// An authority, and a certificate for 127.0.0.1 signed by it.
+/// An authority, and two certificates for 127.0.0.1 signed by it, of which one has expired.
 fn make_certificates(work: &Path) {
     let script = "set -e; cd \"$1\"
         openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=waltap-test-authority -keyout authority.key -out authority.pem
@@ -104,19 +119,26 @@ fn make_certificates(work: &Path) {
         openssl x509 -req -days 2 -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out server.crt \
             -extfile <(echo subjectAltName=IP:127.0.0.1)
         openssl pkcs8 -topk8 -nocrypt -in server.key -out server.pem
-        cat server.crt >>server.pem";
+        cp server.pem expired.pem
+        cat server.crt >>server.pem
+        mkdir books; touch books/index.txt
+        printf '%s\\n' '[ca]' default_ca=own '[own]' database=books/index.txt new_certs_dir=books rand_serial=yes default_md=sha256 \
+            policy=any '[any]' commonName=supplied >ca.cnf
+        openssl ca -batch -notext -config ca.cnf -startdate 20200101000000Z -enddate 20210101000000Z -in server.csr -cert authority.pem \
+            -keyfile authority.key -out expired.crt -extfile <(echo subjectAltName=IP:127.0.0.1)
+        cat expired.crt >>expired.pem";
     run(Command::new("bash").args(["-c", script, "certificates"]).arg(work).stderr(Stdio::null()));
 }
 
-fn free_ports() -> [u16; 4] {
+fn free_ports() -> [u16; 5] {
     // All held at once, so that they differ.
-    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// Waits until something listens: the code under test gives up on an address that refuses.
 fn wait_for_listener(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + START_DEADLINE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "Kafka does not listen on port {port}");
         std::thread::sleep(Duration::from_millis(50));

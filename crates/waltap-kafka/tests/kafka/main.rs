@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broker;
+mod fenced;
+mod metadata_proxy;
 mod outage;
 mod probing;
 mod producing;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use waltap_kafka::{Options, Property, Settings, TopicSpecification, Topics};
 
 /// Long enough for a busy machine; nothing waits that long where all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn options_with(brokers: &str, properties: &[(&str, &str)]) -> Options {
     let properties = properties.iter().map(|(name, value)| Property::new(*name, *value)).collect();

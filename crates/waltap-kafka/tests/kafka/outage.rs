@@ -167,3 +167,18 @@ async fn credentials_refused_while_running_are_told_as_configuration() {
     assert_eq!(state.last_error.unwrap().code(), Code::KAFKA_AUTHENTICATION);
     assert_eq!(producer.in_flight().records, 1, "it still waits");
 }
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_told_and_waited_for() {
+    let (_, authority) = broker::tls_brokers();
+    let properties = [("security.protocol", "ssl"), ("ssl.ca.location", authority.to_str().unwrap())];
+    let producer = Producer::start(&options_with(&broker::expired_brokers(), &properties), Recorder::default()).unwrap();
+    producer.send("t", None, None, Some(b"x"), 0).unwrap();
+    let mut brokers = producer.brokers();
+    let refused = brokers.wait_for(|state| state.last_error.as_ref().is_some_and(|error| error.kind() == Kind::Configuration));
+    let state = tokio::time::timeout(PATIENCE, refused).await.unwrap().unwrap().clone();
+    let error = state.last_error.unwrap();
+    assert_eq!(error.code(), Code::BROKERS);
+    assert!(error.report().contains("certificate verify failed"), "{}", error.report());
+    assert_eq!(producer.in_flight().records, 1, "it still waits");
+}

@@ -64,10 +64,23 @@ async fn a_certificate_is_verified() {
 }
 
 #[tokio::test]
+async fn a_certificate_whose_time_is_over_is_named() {
+    let (_, authority) = broker::tls_brokers();
+    probe(&options_with(&broker::brokers(), &[]), PATIENCE).await.unwrap();
+    let trusting = [("security.protocol", "ssl"), ("ssl.ca.location", authority.to_str().unwrap())];
+    let start = Instant::now();
+    let error = probe(&options_with(&broker::expired_brokers(), &trusting), PATIENCE).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Configuration, Code::BROKERS), "{error:?}");
+    assert!(start.elapsed() < PATIENCE / 2, "it does not wait for the end");
+    assert!(error.report().contains("certificate verify failed"), "{}", error.report());
+    assert!(error.remedy_text().unwrap().contains("expired"), "the reason is not told, so it must be asked for");
+}
+
+#[tokio::test]
 async fn a_listener_of_another_protocol_is_hinted_at() {
     let (brokers, _) = broker::tls_brokers();
     probe(&options_with(&broker::brokers(), &[]), PATIENCE).await.unwrap();
-    let error = probe(&options_with(&brokers, &[]), Duration::from_secs(2)).await.unwrap_err();
+    let error = probe(&options_with(&brokers, &[]), Duration::from_secs(10)).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (Kind::Transient, Code::BROKERS));
     assert!(error.report().contains("Disconnected"), "{}", error.report());
     assert!(error.remedy_text().unwrap().contains("security.protocol"));

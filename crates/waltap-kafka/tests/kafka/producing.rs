@@ -1,7 +1,6 @@
 //! The producer against a real Kafka.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use waltap_error::{Code, Kind};
 use waltap_kafka::{Options, Producer, SendError, Settings, Tail, TailRecord, TailStart};
@@ -199,7 +198,7 @@ async fn a_lone_record_is_confirmed_without_delay() {
         assert_eq!(recorder.total(), number + 1, "drained means reported");
     }
     assert_eq!(recorder.look(|recorded| recorded.batches), 20);
-    producer.close(Duration::from_secs(1)).await.unwrap();
+    producer.close(PATIENCE).await.unwrap();
 }
 
 #[tokio::test]

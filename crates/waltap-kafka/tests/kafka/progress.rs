@@ -27,11 +27,46 @@ async fn what_was_written_is_loaded_by_another() {
     progress.write(&[(b"shop/orders/a", Some(b"2"))]).await.unwrap();
     progress.write(&[(b"shop/orders/b", None), (b"shop/orders/c", Some(b""))]).await.unwrap();
     progress.write(&[]).await.unwrap();
+    progress.write(&[(b"late/a", Some(b"2")), (b"late/b", Some(b"1"))]).await.unwrap();
+    progress.write(&[(b"late/a", Some(b"1")), (b"late/b", Some(b"2"))]).await.unwrap();
+    let in_time = progress.load_in_time(b"late/", |_, before, after| after < before).await.unwrap();
+    assert_eq!(in_time, map(&[("late/a", "2"), ("late/b", "2")]));
+    assert_eq!(progress.load(b"late/").await.unwrap(), map(&[("late/a", "1"), ("late/b", "2")]));
     for progress in [progress, open(&name).await] {
         assert_eq!(progress.load(b"shop/").await.unwrap(), map(&[("shop/orders/a", "2"), ("shop/orders/c", "")]));
         assert_eq!(progress.load(b"other/").await.unwrap(), map(&[("other/x", "1")]));
         assert_eq!(progress.load(b"none/").await.unwrap(), map(&[]));
     }
+}
+
+#[tokio::test]
+async fn who_follows_sees_what_is_there_and_what_comes_also_beside_an_open_transaction() {
+    let name = unique("followed");
+    let progress = open(&name).await;
+    progress
+        .write(&[(b"a/ask/1", Some(b"x")), (b"a/ask/2", Some(b"x")), (b"a/slot", Some(b"x")), (b"a/ask/1", None)])
+        .await
+        .unwrap();
+    let (entries, mut follower) = progress.follow(|key| key.starts_with(b"a/ask/")).await.unwrap();
+    assert_eq!(entries, map(&[("a/ask/2", "x")]));
+    let topic = name.clone();
+    let producer = tokio::task::spawn_blocking(move || {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", broker::brokers()).set("transactional.id", &topic).create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::to(&topic).key("a/slot").payload("open")).unwrap();
+        producer.flush(PATIENCE).unwrap();
+        producer
+    });
+    let producer = producer.await.unwrap();
+    progress.write(&[(b"a/ask/3", Some(b"y")), (b"b/ask/4", Some(b"y")), (b"a/ask/2", None)]).await.unwrap();
+    let mut came = Vec::new();
+    while came.len() < 2 {
+        came.extend(tokio::time::timeout(PATIENCE, follower.next()).await.unwrap().unwrap());
+    }
+    assert_eq!(came, [(b"a/ask/3".to_vec(), Some(b"y".to_vec())), (b"a/ask/2".to_vec(), None)]);
+    drop(producer);
 }
 
 #[tokio::test]

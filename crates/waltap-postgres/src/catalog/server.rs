@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use waltap_error::{Code, Error, Result};
 
 use crate::refusal::{is_state, refused};
+use crate::replication::sender_timeout::CHOSEN;
 
 /// Roles whose members may replicate although they have no REPLICATION attribute: how managed services give the right.
 pub const REPLICATION_ROLES: &[&str] = &["rds_replication"];
@@ -32,6 +33,8 @@ pub struct Server {
     pub wal_senders_used: u32,
     /// `wal_sender_timeout`; `None` when it is off.
     pub wal_sender_timeout: Option<Duration>,
+    /// Whether that was chosen for this role or database, and not for the whole server.
+    pub sender_timeout_is_chosen: bool,
     /// `max_slot_wal_keep_size` in bytes; `None` when there is no limit.
     pub slot_wal_keep_bytes_max: Option<u64>,
     /// The size of a page, in which tables are counted.
@@ -82,6 +85,7 @@ pub async fn server(client: &Client) -> Result<Server> {
                     current_setting('max_wal_senders')::int4 AS senders_max,
                     (SELECT count(*) FROM pg_stat_replication)::int4 AS senders_used,
                     (SELECT setting::int8 FROM pg_settings WHERE name = 'wal_sender_timeout') AS sender_timeout_ms,
+                    (SELECT source FROM pg_settings WHERE name = 'wal_sender_timeout') AS sender_timeout_source,
                     (SELECT setting::int8 FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS slot_wal_keep_mib,
                     current_setting('block_size')::int4 AS block_bytes,
                     pg_is_in_recovery() AS in_recovery,
@@ -97,6 +101,7 @@ pub async fn server(client: &Client) -> Result<Server> {
     let read = || -> Result<Server, tokio_postgres::Error> {
         let count = |name: &str| row.try_get::<_, i32>(name).map(|count| u32::try_from(count).unwrap_or(0));
         let sender_timeout_ms: Option<i64> = row.try_get("sender_timeout_ms")?;
+        let sender_timeout_source: Option<&str> = row.try_get("sender_timeout_source")?;
         let slot_wal_keep_mib: Option<i64> = row.try_get("slot_wal_keep_mib")?;
         Ok(Server {
             version_num: count("version_num")?,
@@ -108,6 +113,7 @@ pub async fn server(client: &Client) -> Result<Server> {
             wal_senders_max: count("senders_max")?,
             wal_senders_used: count("senders_used")?,
             wal_sender_timeout: positive(sender_timeout_ms).map(Duration::from_millis),
+            sender_timeout_is_chosen: sender_timeout_source.is_some_and(|source| CHOSEN.contains(&source)),
             // Minus one stands for no limit, and zero for a limit of nothing.
             slot_wal_keep_bytes_max: slot_wal_keep_mib
                 .and_then(|mib| u64::try_from(mib).ok())
@@ -127,6 +133,18 @@ pub async fn server(client: &Client) -> Result<Server> {
         return Err(Error::configuration(Code::SERVER_VERSION, "the server names no version"));
     }
     Ok(server)
+}
+
+/// Tells servers apart of which one is a copy of the other.
+pub(crate) const SERVER_START: &str = "SELECT pg_catalog.pg_postmaster_start_time()::text";
+
+/// When the server was started. No two servers have the same answer, also where one is a copy of the other. `None`: the role may not ask.
+pub async fn server_start(client: &Client) -> Result<Option<String>> {
+    match client.query_one(SERVER_START, &[]).await.and_then(|row| row.try_get(0)) {
+        Ok(start) => Ok(Some(start)),
+        Err(error) if is_state(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Ok(None),
+        Err(error) => Err(refused("asking the server when it was started", error)),
+    }
 }
 
 /// Asked apart from the rest, because managed services may take this function from ordinary roles.

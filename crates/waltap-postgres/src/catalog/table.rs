@@ -44,7 +44,7 @@ pub struct Table {
     pub may_select: bool,
     /// Whether row-level security would hide rows from our role.
     pub row_security: bool,
-    /// Whether our role may add it to a publication: it owns the table, or is in the role that does, or is a superuser.
+    /// Whether our role may add it to a publication: it owns the table, or is in the role that does, or is a superuser. Not on a standby.
     pub may_publish: bool,
 }
 

@@ -255,7 +255,7 @@ const TABLES: &str = concat!(
     facts!(),
     ", current_setting('server_version_num')::int4 AS version_num,
        pg_get_userbyid(c.relowner)::text AS owner,
-       coalesce(pg_has_role(c.relowner, 'USAGE'), false) AS may_publish,
+       NOT pg_is_in_recovery() AND coalesce(pg_has_role(c.relowner, 'USAGE'), false) AS may_publish,
        coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use_schema,
        (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'

@@ -1,7 +1,10 @@
 //! From a [`Source`] to an open session: sockets, TLS, start-up and authentication.
 
+mod alarm;
 mod authentication;
 mod channel_binding;
+mod gathering;
+mod late;
 mod resumed;
 mod server_name;
 mod session;

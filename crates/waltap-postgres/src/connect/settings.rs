@@ -42,6 +42,16 @@ pub(super) fn startup_options(users: Option<&str>) -> String {
     options
 }
 
+/// One of the pinned settings that every server reports by itself, and whose default is another.
+const REPORTED: &str = "IntervalStyle";
+
+/// Whether the server has taken the pinned settings, by what it reports. What stands in between may have left them out.
+pub(super) fn are_taken(parameters: &[(String, String)]) -> bool {
+    let pinned = PINNED.iter().find(|(name, _)| *name == REPORTED).map(|(_, value)| *value);
+    let reported = parameters.iter().find(|(name, _)| name == REPORTED).map(|(_, value)| value.as_str());
+    reported == pinned
+}
+
 /// What such a database holds is bytes to the server, which refuses to send what is not UTF-8 to a client that asks for that.
 const ENCODING_OF_BYTES: &str = "SQL_ASCII";
 
@@ -62,6 +72,13 @@ pub(super) async fn complete(session: &mut Session) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_were_left_out_on_the_way_are_missed() {
+        let reported = |style: &str| vec![("TimeZone".to_owned(), "UTC".to_owned()), (REPORTED.to_owned(), style.to_owned())];
+        assert!(are_taken(&reported("iso_8601")));
+        assert!(!are_taken(&reported("postgres")) && !are_taken(&[]));
+    }
 
     #[test]
     fn our_settings_come_last() {

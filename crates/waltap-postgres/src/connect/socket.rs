@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use waltap_error::{Code, Error, Result};
 
 use super::Transport;
+use super::late::Late;
 use crate::source::{Address, Endpoint, TcpOptions};
 
 /// One address of an endpoint.
@@ -39,11 +40,11 @@ pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptio
             .remedy("check that PostgreSQL runs there, and its listen_addresses and port")
     };
     match peer {
-        Peer::Unix(file) => Ok(Transport::Unix(UnixStream::connect(file).await.map_err(unreachable)?)),
+        Peer::Unix(file) => Ok(Transport::Unix(Late::new(UnixStream::connect(file).await.map_err(unreachable)?))),
         Peer::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(unreachable)?;
             watch(&stream, options).map_err(unreachable)?;
-            Ok(Transport::Tcp(stream))
+            Ok(Transport::Tcp(Late::new(stream)))
         }
     }
 }

@@ -6,7 +6,7 @@ use postgres_protocol::message::frontend;
 use waltap_error::{Code, Error, Result};
 
 use super::{Purpose, Received, ServerVersion, Session, Transport, Wire, settings, tls};
-use crate::server_error::{Doing, Failure, ServerError, Subject};
+use crate::server_error::{DIRECTLY, Doing, Failure, ServerError, Subject};
 use crate::source::{Endpoint, Source};
 
 /// PostgreSQL 13 is the oldest that is supported.
@@ -65,6 +65,11 @@ impl Startup<'_> {
         if version.major() < OLDEST_MAJOR {
             let message = format!("{} is PostgreSQL {version}, and waltap needs {OLDEST_MAJOR} or later", self.endpoint);
             return Err(Error::configuration(Code::SERVER_VERSION, message).remedy("upgrade the server"));
+        }
+        if !settings::are_taken(&parameters) {
+            let message =
+                format!("{} did not take the settings that were asked for: a pooler stands before the server", self.endpoint);
+            return Err(Error::configuration(Code::POOLER, message).remedy(DIRECTLY));
         }
         Ok(Session {
             wire,

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use waltap_error::{Code, Error, Result};
 
+use super::late::Late;
 use super::{Transport, tls_config};
 use crate::source::{Endpoint, Source, SslMode};
 
@@ -56,7 +57,7 @@ pub(super) async fn encrypt(
 
 /// Sends the SSLRequest and reads the one byte of the answer. Never more than that: what follows must come through TLS, and plain bytes that
 /// somebody put between must not be taken for it (CVE-2021-23222).
-async fn ask(mut stream: TcpStream, endpoint: &Endpoint) -> Result<(TcpStream, bool)> {
+async fn ask(mut stream: Late<TcpStream>, endpoint: &Endpoint) -> Result<(Late<TcpStream>, bool)> {
     let broken = |error: io::Error| Error::transient(Code::CONNECT, format!("asking {endpoint} for TLS")).source(error);
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
@@ -71,7 +72,7 @@ async fn ask(mut stream: TcpStream, endpoint: &Endpoint) -> Result<(TcpStream, b
     }
 }
 
-async fn handshake(stream: TcpStream, config: ClientConfig, source: &Source, endpoint: &Endpoint) -> Result<Transport> {
+async fn handshake(stream: Late<TcpStream>, config: ClientConfig, source: &Source, endpoint: &Endpoint) -> Result<Transport> {
     let name = match ServerName::try_from(endpoint.host.clone()) {
         Ok(name) => name,
         Err(error) if source.tls.mode == SslMode::VerifyFull => {

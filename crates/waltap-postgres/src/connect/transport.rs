@@ -8,12 +8,27 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::gathering::{Gathering, PAUSE, PAUSE_ON_UNIX_SOCKET};
+use super::late::Late;
+
 /// The stream of bytes under a session.
 pub(crate) enum Transport {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(Late<TcpStream>),
+    Unix(Late<UnixStream>),
     /// Boxed: the TLS state is large beside a bare socket.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Late<TcpStream>>>),
+}
+
+impl Transport {
+    /// From now on, lets what is to be read come together while much comes.
+    pub(crate) fn gather(&mut self) -> io::Result<()> {
+        match self {
+            Transport::Tcp(stream) => stream.gather(Gathering::new(PAUSE)?),
+            Transport::Unix(stream) => stream.gather(Gathering::new(PAUSE_ON_UNIX_SOCKET)?),
+            Transport::Tls(stream) => stream.get_mut().0.gather(Gathering::new(PAUSE)?),
+        }
+        Ok(())
+    }
 }
 
 /// Calls the method of whichever stream it is.

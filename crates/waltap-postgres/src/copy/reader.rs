@@ -19,7 +19,7 @@ const ROW_SECURITY_ROUTINE: &str = "check_enable_rls";
 
 /// Whether the name means another relation today, or the relation, or a leaf of a partitioned one, has another file than the snapshot's
 /// view of the catalog says.
-const CHANGED: &str = "
+pub(super) const CHANGED: &str = "
 SELECT to_regclass($2)::oid IS DISTINCT FROM $1::oid OR EXISTS (
     SELECT FROM pg_class c
     WHERE c.oid IN (SELECT $1::oid UNION ALL SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf)
@@ -40,6 +40,8 @@ pub enum CopyError {
     /// The relation is not what was planned with or what the snapshot can see: it was dropped, renamed, rewritten, truncated, or lost a
     /// column. It takes a new look into the catalog and a new snapshot.
     Changed(Error),
+    /// Somebody has a lock that forbids reading. Only who reads by key leaves off waiting for it.
+    Locked(Error),
     /// Everything else.
     Failed(Error),
 }
@@ -48,7 +50,7 @@ impl CopyError {
     /// The error, for who does not care whether the relation has changed.
     pub fn into_error(self) -> Error {
         match self {
-            CopyError::Changed(error) | CopyError::Failed(error) => error,
+            CopyError::Changed(error) | CopyError::Locked(error) | CopyError::Failed(error) => error,
         }
     }
 }
@@ -94,8 +96,8 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
         self.session.borrow()
     }
 
-    /// Begins to copy a chunk of a table, unless its rows cannot be seen under the snapshot any more. After an error the transaction is of no
-    /// use: [`SnapshotReader::end`] it and begin again.
+    /// Begins to copy a chunk of a table, unless its rows cannot be seen under the snapshot any more. After an error the transaction is
+    /// of no use: [`SnapshotReader::end`] it and begin again.
     ///
     /// TRUNCATE and the forms of ALTER TABLE that rewrite a table are not MVCC-safe: under a snapshot taken before them the table appears
     /// empty (PostgreSQL manual, "Caveats" of "Concurrency Control"). A rewrite leaves no trace in the stream either, so its rows would be
@@ -125,10 +127,7 @@ impl<C: Borrow<Client>> SnapshotReader<C> {
                 format!("{} was renamed, rewritten or truncated after the snapshot was taken", chunk.relation),
             )));
         }
-        match self.client().copy_out(&chunk.copy_statement()).await {
-            Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), finished: false, partial: BytesMut::new(), subject }),
-            Err(error) => Err(subject.error(error)),
-        }
+        CopyRows::begin(self.client(), &chunk.copy_statement(), subject).await
     }
 
     /// Ends the transaction and gives the session back.
@@ -153,6 +152,14 @@ pub struct CopyRows {
 }
 
 impl CopyRows {
+    /// Begins to copy what a statement says.
+    pub(super) async fn begin(client: &Client, statement: &str, subject: Subject) -> Result<Self, CopyError> {
+        match client.copy_out(statement).await {
+            Ok(stream) => Ok(CopyRows { stream: Box::pin(stream), finished: false, partial: BytesMut::new(), subject }),
+            Err(error) => Err(subject.error(error)),
+        }
+    }
+
     /// Waits for rows and appends them to `batch`: the first to come, and with it those that are there already, up to about `bytes_max`.
     /// Each piece holds whole lines, usually one; see [`super::lines`]. Answers `false`, adding nothing, after the last row.
     pub async fn read_batch(&mut self, batch: &mut Vec<Bytes>, bytes_max: usize) -> Result<bool, CopyError> {
@@ -199,15 +206,16 @@ fn whole_lines(partial: &mut BytesMut, piece: Bytes) -> Option<Bytes> {
 }
 
 /// What is being read, for the errors.
-struct Subject {
-    table: String,
-    relation: String,
-    schema: String,
-    role: String,
+#[derive(Clone)]
+pub(super) struct Subject {
+    pub(super) table: String,
+    pub(super) relation: String,
+    pub(super) schema: String,
+    pub(super) role: String,
 }
 
 impl Subject {
-    fn error(&self, error: tokio_postgres::Error) -> CopyError {
+    pub(super) fn error(&self, error: tokio_postgres::Error) -> CopyError {
         let doing = format!("reading the table {} for the snapshot", self.table);
         let changed = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME];
         if changed.iter().any(|state| is_state(&error, state)) {

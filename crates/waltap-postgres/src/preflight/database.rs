@@ -4,7 +4,8 @@ use tokio_postgres::Client;
 use waltap_error::{Code, Result};
 
 use super::finding::{Finding, Level};
-use crate::catalog::{IdentityProblem, Table, quoted_identifier};
+use super::standby::{ON_THE_PRIMARY, SAYS_WHERE};
+use crate::catalog::{IdentityProblem, Table, is_standby, quoted_identifier};
 use crate::publication::{enumerated, grant_statements, inspect, plan_now, remedy};
 use crate::slot::PublicationNames;
 
@@ -40,6 +41,13 @@ pub async fn check_database(client: &Client, needs: &DatabaseNeeds<'_>) -> Resul
         PublicationNeeds::Own(_) if needs.tables.is_empty() => {}
         PublicationNeeds::Own(names) => findings.extend(own_publications(client, names, needs).await?),
         PublicationNeeds::User(name) => findings.extend(user_publication(client, name, needs).await?),
+    }
+    if is_standby(client).await? {
+        for remedy in findings.iter_mut().filter_map(|finding| finding.remedy.as_mut()) {
+            if !remedy.starts_with(SAYS_WHERE) {
+                remedy.insert_str(0, ON_THE_PRIMARY);
+            }
+        }
     }
     Ok(findings.into_iter().map(|finding| finding.database(needs.database)).collect())
 }

@@ -5,7 +5,9 @@
 mod database;
 mod finding;
 mod server;
+mod standby;
 
 pub use database::{DatabaseNeeds, PublicationNeeds, check_database, identity_statements, judge_tables};
 pub use finding::{Finding, Level, worst};
 pub use server::{OLDEST_VERSION, ServerNeeds, check_server, judge_databases, judge_server, judge_slots};
+pub use standby::judge_standby;

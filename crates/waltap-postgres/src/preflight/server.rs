@@ -1,20 +1,18 @@
 //! The checks of what all databases of a server share.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio_postgres::Client;
 use waltap_error::{Code, Result};
 
 use super::finding::Finding;
-use crate::catalog::{Database, Server, databases, quoted_identifier, server};
+use super::standby::{ON_THE_PRIMARY, judge_standby};
+use crate::catalog::{Database, Server, databases, quoted_identifier, server, standby};
+use crate::replication::sender_timeout;
 use crate::slot::{SlotState, capture_of, own_slots, slot_name};
 
 /// The oldest server that waltap reads: it brought `publish_via_partition_root` and `wal_status`.
 pub const OLDEST_VERSION: u32 = 130_000;
-
-/// Below this a pause of the network or of waltap's host is enough for the server to hang up.
-const SENDER_TIMEOUT_LOW: Duration = Duration::from_secs(10);
 
 /// Below this a busy database outruns the limit while Kafka has an ordinary outage.
 const SLOT_WAL_KEEP_LOW_BYTES: u64 = 10 << 30;
@@ -49,6 +47,7 @@ pub async fn check_server(client: &Client, needs: &ServerNeeds) -> Result<Vec<Fi
     let slots = own_slots(client).await?;
     let databases = databases(client).await?;
     let mut findings = judge_server(&server, needs, &slots);
+    findings.extend(judge_standby(server.version_num, standby(client).await?.as_ref()));
     findings.extend(judge_databases(&server, needs, &databases));
     findings.extend(judge_slots(needs, &slots));
     Ok(findings)
@@ -58,7 +57,6 @@ pub async fn check_server(client: &Client, needs: &ServerNeeds) -> Result<Vec<Fi
 pub fn judge_server(server: &Server, needs: &ServerNeeds, slots: &[SlotState]) -> Vec<Finding> {
     vec![
         version(server),
-        standby(server),
         wal_level(server),
         replication_right(server),
         free_slots(server, needs, slots),
@@ -73,14 +71,6 @@ fn version(server: &Server) -> Finding {
         true => Finding::ok(format!("PostgreSQL {}", server.version)),
         false => Finding::problem(Code::SERVER_VERSION, format!("PostgreSQL {} is older than 13", server.version))
             .remedy("upgrade the server to PostgreSQL 13 or later"),
-    }
-}
-
-fn standby(server: &Server) -> Finding {
-    match server.in_recovery {
-        false => Finding::ok("the server is a primary"),
-        true => Finding::problem(Code::STANDBY, "the server is a standby, on which no publication can be made")
-            .remedy("add target_session_attrs=read-write to the source URL, with all hosts in it"),
     }
 }
 
@@ -99,8 +89,14 @@ fn replication_right(server: &Server) -> Finding {
         return Finding::ok(format!("the role {} may replicate", role.name));
     }
     let name = quoted_identifier(&role.name);
+    let place = on_the_primary(server);
     Finding::problem(Code::REPLICATION_RIGHT, format!("the role {} may not replicate", role.name))
-        .remedy(format!("ALTER ROLE {name} REPLICATION;\n-- on Amazon RDS and Aurora: GRANT rds_replication TO {name};"))
+        .remedy(format!("{place}ALTER ROLE {name} REPLICATION;\n-- on Amazon RDS and Aurora: GRANT rds_replication TO {name};"))
+}
+
+/// Where what cannot be written on a standby is to be run.
+fn on_the_primary(server: &Server) -> &'static str {
+    if server.in_recovery { ON_THE_PRIMARY } else { "" }
 }
 
 fn free_slots(server: &Server, needs: &ServerNeeds, slots: &[SlotState]) -> Finding {
@@ -141,15 +137,20 @@ fn free_senders(server: &Server, needs: &ServerNeeds, slots: &[SlotState]) -> Fi
 }
 
 fn sender_timeout(server: &Server) -> Finding {
-    match server.wal_sender_timeout {
-        None => Finding::warning("wal_sender_timeout is off: after a broken connection the slot may stay in use for hours")
-            .remedy("ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();"),
-        Some(timeout) if timeout < SENDER_TIMEOUT_LOW => {
-            Finding::warning(format!("wal_sender_timeout is {timeout:?}: short pauses of the network end the connection"))
-                .remedy("ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();")
-        }
-        Some(timeout) => Finding::ok(format!("wal_sender_timeout is {timeout:?}")),
+    let is = server.wal_sender_timeout.map_or_else(|| "off".to_owned(), |timeout| format!("{timeout:?}"));
+    if let Some(own) = sender_timeout::own(server.wal_sender_timeout, server.sender_timeout_is_chosen) {
+        return Finding::ok(format!("wal_sender_timeout is {is}: the capture's connections take {own:?} for themselves"));
     }
+    let what = match server.wal_sender_timeout {
+        None => "after a broken connection the slot may stay in use for hours",
+        Some(timeout) if timeout < sender_timeout::SHORTEST => "short pauses of the network end the connection",
+        Some(_) => return Finding::ok(format!("wal_sender_timeout is {is}")),
+    };
+    Finding::warning(format!("wal_sender_timeout is {is} for the role or the database: {what}")).remedy(format!(
+        "{}ALTER ROLE {} RESET wal_sender_timeout; -- or the database: waltap chooses a fitting one where nobody has",
+        on_the_primary(server),
+        quoted_identifier(&server.role.name)
+    ))
 }
 
 fn slot_wal_keep(server: &Server) -> Finding {
@@ -177,7 +178,8 @@ pub fn judge_databases(server: &Server, needs: &ServerNeeds, databases: &[Databa
         None => Finding::problem(Code::NO_DATABASE, "there is no such database, or it takes no connections"),
         Some(database) if !database.may_connect => {
             Finding::problem(Code::NO_DATABASE, format!("the role {} may not connect", server.role.name)).remedy(format!(
-                "GRANT CONNECT ON DATABASE {} TO {};",
+                "{}GRANT CONNECT ON DATABASE {} TO {};",
+                on_the_primary(server),
                 quoted_identifier(name),
                 quoted_identifier(&server.role.name)
             ))
@@ -199,11 +201,18 @@ pub fn judge_slots(needs: &ServerNeeds, slots: &[SlotState]) -> Vec<Finding> {
             (Some(invalidation), _, true) => Finding::problem(
                 Code::SLOT_INVALIDATED,
                 format!(
-                    "the slot {name} is of no use any more ({}): changes since its last confirmed one are lost",
-                    invalidation.reason
+                    "the slot {name} is of no use any more ({}): changes between {} and {}, where the log ends now, that were not sent yet \
+                     are lost to it",
+                    invalidation.reason,
+                    slot.confirmed_flush_lsn.unwrap_or_default(),
+                    slot.server_lsn
                 ),
             )
-            .remedy(format!("{}\n-- then capture again, which begins with a snapshot", drop_command(&needs.capture, database))),
+            .remedy(format!(
+                "{}{}\n-- then capture again, which begins with a snapshot",
+                invalidation.prevention().map_or_else(String::new, |prevention| format!("-- {prevention}\n")),
+                drop_command(&needs.capture, database)
+            )),
             (Some(invalidation), _, false) => {
                 let finding = Finding::warning(format!("the slot {name} is of no use any more ({})", invalidation.reason));
                 finding.remedy(capture.map_or_else(
@@ -280,17 +289,11 @@ mod tests {
             name: slot_name(capture, database),
             plugin: Some("pgoutput".to_owned()),
             database: Some(database.to_owned()),
-            temporary: false,
-            active: false,
-            two_phase: false,
-            active_pid: None,
             restart_lsn: Some(Lsn(1)),
             confirmed_flush_lsn: Some(Lsn(1)),
-            wal_status: None,
-            safe_wal_bytes: None,
-            invalidation: None,
             retained_bytes: Some(retained_bytes),
             server_lsn: Lsn(1),
+            ..SlotState::default()
         }
     }
 

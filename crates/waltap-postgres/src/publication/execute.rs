@@ -10,7 +10,7 @@ use waltap_error::{Code, Error, Result};
 use super::membership::membership;
 use super::plan::{Change, Current, Plan, Problem, Rights, Transaction, enumerated, plan};
 use super::remedy::{grant_statements, owner_statements};
-use crate::catalog::{Table, tables_by_oid};
+use crate::catalog::{Table, is_standby, tables_by_oid};
 use crate::refusal::{is_state, refused};
 use crate::slot::PublicationNames;
 
@@ -68,7 +68,7 @@ pub async fn plan_now(client: &Client, names: &PublicationNames, wanted: &[Table
     const DOING: &str = "asking whether publications may be made";
     let current = current(client, names).await?;
     let row = client
-        .query_one("SELECT has_database_privilege(current_database(), 'CREATE')", &[])
+        .query_one("SELECT NOT pg_is_in_recovery() AND has_database_privilege(current_database(), 'CREATE')", &[])
         .await
         .map_err(|error| refused(DOING, error))?;
     let may_create = row.try_get(0).map_err(|error| refused(DOING, error))?;
@@ -131,11 +131,12 @@ pub(crate) async fn remedy(client: &Client, names: &PublicationNames, current: &
     owners.sort_unstable();
     owners.dedup();
     let who = match owners.as_slice() {
-        [] => "-- as a role with CREATE on this database:\n".to_owned(),
-        [owner] => format!("-- as {owner}, with CREATE on this database:\n"),
-        owners => format!("-- as a superuser, or a role that is a member of {}:\n", owners.join(", ")),
+        [] => "as a role with CREATE on this database".to_owned(),
+        [owner] => format!("as {owner}, with CREATE on this database"),
+        owners => format!("as a superuser, or a role that is a member of {}", owners.join(", ")),
     };
-    Ok(format!("{who}{}{}", owner_statements(names, current, tables), grant_statements(&role, tables)))
+    let place = if is_standby(client).await? { "on the primary, " } else { "" };
+    Ok(format!("-- {place}{who}:\n{}{}", owner_statements(names, current, tables), grant_statements(&role, tables)))
 }
 
 enum Interrupted {

@@ -8,7 +8,7 @@ use waltap_error::{Code, Error, Result};
 use super::membership::{Operations, Publication, membership};
 use super::plan::enumerated;
 use super::published::parts;
-use crate::catalog::{Identity, IdentityProblem, Table, quoted_identifier};
+use crate::catalog::{Identity, IdentityProblem, Table, is_standby, quoted_identifier};
 
 /// What a user's publication gives us of the chosen tables.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub struct PublishedTable {
 
 /// Looks at the publication that the user named, and at what it means for the chosen tables.
 pub async fn inspect(client: &Client, name: &str, wanted: &[Table]) -> Result<UserPublication> {
-    let Some(publication) = membership(client, name).await? else { return Err(missing(name)) };
+    let Some(publication) = membership(client, name).await? else { return Err(missing(client, name).await?) };
     // Only versions that can publish generated columns have this problem.
     let lacks_generated = |table: &Table| matches!(table.identity, Identity::Missing(IdentityProblem::Generated(_)));
     let parts = match wanted.iter().any(lacks_generated) {
@@ -52,11 +52,13 @@ pub async fn inspect(client: &Client, name: &str, wanted: &[Table]) -> Result<Us
 }
 
 /// The publication that the user named is not there.
-pub(super) fn missing(name: &str) -> Error {
-    Error::configuration(Code::PUBLICATION, format!("there is no publication {name} in this database")).remedy(format!(
-        "CREATE PUBLICATION {} FOR ALL TABLES WITH (publish_via_partition_root = true); -- or FOR TABLE, of those that are to be read",
+pub(super) async fn missing(client: &Client, name: &str) -> Result<Error> {
+    let place = if is_standby(client).await? { "-- on the primary:\n" } else { "" };
+    let missing = Error::configuration(Code::PUBLICATION, format!("there is no publication {name} in this database"));
+    Ok(missing.remedy(format!(
+        "{place}CREATE PUBLICATION {} FOR ALL TABLES WITH (publish_via_partition_root = true); -- or FOR TABLE, of those that are to be read",
         quoted_identifier(name)
-    ))
+    )))
 }
 
 fn judge(publication: Publication, wanted: &[Table], has_identity: impl Fn(&Table) -> bool) -> UserPublication {

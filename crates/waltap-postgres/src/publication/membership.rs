@@ -14,7 +14,7 @@ pub struct Publication {
     pub name: String,
     /// The role that owns it.
     pub owner: String,
-    /// Whether our role may change it.
+    /// Whether our role may change it. Not on a standby.
     pub may_alter: bool,
     /// Whether it was made FOR ALL TABLES.
     pub all_tables: bool,
@@ -85,7 +85,7 @@ pub async fn membership(client: &Client, name: &str) -> Result<Option<Publicatio
     let rows = client
         .query(
             "SELECT p.pubname::text AS name, pg_get_userbyid(p.pubowner)::text AS owner,
-                    pg_has_role(p.pubowner, 'USAGE') AS may_alter,
+                    NOT pg_is_in_recovery() AND pg_has_role(p.pubowner, 'USAGE') AS may_alter,
                     p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
                     c.oid, n.nspname, c.relname,
                     to_jsonb(r) ->> 'prqual' IS NOT NULL AS row_filter,

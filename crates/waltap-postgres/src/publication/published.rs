@@ -20,7 +20,7 @@ const GENERATED_VERSION: u32 = 180_000;
 /// Of the tables, those that the publication publishes, with the columns and the rows that it publishes of them, so that a snapshot holds
 /// no more than the stream.
 pub async fn published(sql: &Sql, name: &str, mut tables: Vec<Table>) -> Result<Vec<Table>> {
-    let Some(publication) = membership(sql, name).await? else { return Err(missing(name)) };
+    let Some(publication) = membership(sql, name).await? else { return Err(missing(sql, name).await?) };
     tables.retain(|table| publication.covers(table.oid));
     if sql.version().number() < FILTERS_VERSION {
         return Ok(tables);

@@ -17,6 +17,9 @@ const STREAMING: u32 = 14;
 /// PostgreSQL 15 sends transactions when they are prepared, with protocol 3.
 const TWO_PHASE: u32 = 15;
 
+/// PostgreSQL 17 lets standbys keep logical slots.
+const FAILOVER: u32 = 17;
+
 /// PostgreSQL 16 says of a transaction that is rolled back where that was, with protocol 4.
 const ABORT_PLACES: u32 = 16;
 
@@ -33,12 +36,21 @@ pub(super) fn create_slot(name: &str, options: SlotOptions, version: ServerVersi
         (false, true) => "EXPORT_SNAPSHOT",
         (false, false) => "NOEXPORT_SNAPSHOT",
     };
-    let options = match (version.major() >= OPTIONS_IN_PARENTHESES, options.two_phase) {
-        (true, true) => format!("({snapshot}, TWO_PHASE)"),
-        (true, false) => format!("({snapshot})"),
-        (false, _) => snapshot.to_owned(),
+    let two_phase = if options.two_phase { ", TWO_PHASE" } else { "" };
+    let failover = if options.failover && version.major() >= FAILOVER { ", FAILOVER" } else { "" };
+    let options = match version.major() >= OPTIONS_IN_PARENTHESES {
+        true => format!("({snapshot}{two_phase}{failover})"),
+        false => snapshot.to_owned(),
     };
     format!("CREATE_REPLICATION_SLOT {}{temporary} LOGICAL pgoutput {options}", identifier(name))
+}
+
+pub(super) fn keep_on_standbys(name: &str) -> String {
+    format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", identifier(name))
+}
+
+pub(super) fn timeline_history(timeline: u32) -> String {
+    format!("TIMELINE_HISTORY {timeline}")
 }
 
 pub(super) fn drop_slot(name: &str) -> String {
@@ -92,7 +104,7 @@ mod tests {
     #[test]
     fn commands_of_each_version() {
         let (new, old) = (ServerVersion::from_number(150_000), ServerVersion::from_number(130_001));
-        let export = SlotOptions { temporary: true, export_snapshot: true, two_phase: false };
+        let export = SlotOptions { temporary: true, export_snapshot: true, ..SlotOptions::default() };
         assert_eq!(create_slot("s", export, new), "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')");
         assert_eq!(
             create_slot("s", SlotOptions::default(), old),
@@ -103,6 +115,14 @@ mod tests {
             create_slot("s", two_phase, new),
             "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'nothing', TWO_PHASE)"
         );
+        let kept = SlotOptions { failover: true, export_snapshot: true, ..SlotOptions::default() };
+        let newest = ServerVersion::from_number(170_000);
+        assert_eq!(
+            create_slot("s", kept, newest),
+            "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'export', FAILOVER)"
+        );
+        assert_eq!(create_slot("s", kept, new), "CREATE_REPLICATION_SLOT \"s\" LOGICAL pgoutput (SNAPSHOT 'export')");
+        assert_eq!(keep_on_standbys("s"), "ALTER_REPLICATION_SLOT \"s\" (FAILOVER true)");
         let mut options = StartOptions {
             slot: "s".to_owned(),
             publications: vec!["a".to_owned(), "it's \"b\"".to_owned()],

@@ -3,10 +3,12 @@
 mod command;
 mod connection;
 mod inbox;
+pub(crate) mod sender_timeout;
 mod slot;
 mod start;
 mod status;
 mod stream;
+mod timeline;
 mod vigil;
 
 pub use connection::{ReplicationConnection, SystemIdentity};
@@ -14,3 +16,4 @@ pub use slot::{CreatedSlot, SlotOptions};
 pub use start::StartOptions;
 pub use status::StatusHandle;
 pub use stream::{Filled, ReplicationStream};
+pub use timeline::TimelineHistory;

@@ -15,6 +15,8 @@ pub struct SlotOptions {
     pub export_snapshot: bool,
     /// Whether transactions are sent when they are prepared: PostgreSQL 15 and later; left out before.
     pub two_phase: bool,
+    /// Whether standbys keep the slot too, so that it is there after a failover: PostgreSQL 17 and later; left out before.
+    pub failover: bool,
 }
 
 /// A slot that was just made.
@@ -43,6 +45,13 @@ impl ReplicationConnection {
             consistent_point: point.parse().map_err(|error| odd().source(error))?,
             snapshot_name: snapshot.clone(),
         })
+    }
+
+    /// Has standbys keep a slot that is there, so that it survives a failover: PostgreSQL 17 and later.
+    pub async fn keep_on_standbys(&mut self, name: &str) -> Result<()> {
+        let what = format!("altering the slot {name} so that standbys keep it");
+        self.session.command(Doing::Statement, name, &what, &command::keep_on_standbys(name)).await?;
+        Ok(())
     }
 
     /// Drops a slot. One that another session reads is not waited for.

@@ -10,7 +10,7 @@ use waltap_pgoutput::Lsn;
 
 use super::inbox::Inbox;
 use super::vigil::Vigil;
-use super::{ReplicationConnection, ReplicationStream, StatusHandle, command, status};
+use super::{ReplicationConnection, ReplicationStream, StatusHandle, command, sender_timeout, status};
 use crate::connect::Received;
 use crate::server_error::{Doing, Failure, ServerError};
 
@@ -48,7 +48,7 @@ impl ReplicationConnection {
     /// Starts to stream. The session becomes the two halves of the stream; the status half runs in a task of its own from now on.
     pub async fn start(mut self, options: StartOptions) -> Result<(ReplicationStream, StatusHandle)> {
         let what = format!("starting to stream the slot {}", options.slot);
-        let sender_timeout = self.wal_sender_timeout().await?;
+        let sender_timeout = self.settle_sender_timeout().await?;
         let interval = status_interval(sender_timeout, options.status_interval);
         if options.streaming && !command::streams_open_transactions(self.version()) {
             tracing::info!(
@@ -67,24 +67,41 @@ impl ReplicationConnection {
             "streaming"
         );
         let vigil = Vigil::new(sender_timeout, self.version());
-        let (transport, rest) = self.session.wire.into_parts();
+        let (mut transport, rest) = self.session.wire.into_parts();
+        if let Err(error) = transport.gather() {
+            tracing::warn!(slot = options.slot, %error, "reading the stream as it comes, which is slower");
+        }
         let (reader, writer) = tokio::io::split(transport);
         let (handle, task) = status::start(writer, interval);
         let stream = ReplicationStream::new(options.slot, reader, Inbox::new(&rest), task, handle.clone(), vigil);
         Ok((stream, handle))
     }
 
-    /// The server's `wal_sender_timeout` for this session; `None` when it is off.
-    async fn wal_sender_timeout(&mut self) -> Result<Option<Duration>> {
+    /// The server's `wal_sender_timeout` for this session, after it was set where the server's own does not suit; `None` when it is off.
+    async fn settle_sender_timeout(&mut self) -> Result<Option<Duration>> {
         let what = "reading the setting wal_sender_timeout";
         // As a number of milliseconds, which SHOW would dress up.
-        let command = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+        let command = "SELECT setting, source FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
         let rows = self.session.command(Doing::Statement, "", what, command).await?;
-        let value = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
-        let millis = value.and_then(|value| value.parse().ok());
-        let millis: u64 =
-            millis.ok_or_else(|| Error::configuration(Code::SERVER_REFUSED, format!("{what}: the answer is not understood")))?;
-        Ok((millis > 0).then(|| Duration::from_millis(millis)))
+        let odd = || Error::configuration(Code::SERVER_REFUSED, format!("{what}: the answer is not understood"));
+        let Some([Some(millis), Some(source), ..]) = rows.first().map(Vec::as_slice) else { return Err(odd()) };
+        let millis: u64 = millis.parse().map_err(|error: std::num::ParseIntError| odd().source(error))?;
+        let setting = (millis > 0).then(|| Duration::from_millis(millis));
+        let Some(own) = sender_timeout::own(setting, sender_timeout::CHOSEN.contains(&source.as_str())) else {
+            return Ok(setting);
+        };
+        let set = format!("SET wal_sender_timeout = {}", own.as_millis());
+        match self.session.command(Doing::Statement, "", "setting wal_sender_timeout", &set).await {
+            Ok(_) => {
+                tracing::info!(server = ?setting, own = ?own, "the stream has a wal_sender_timeout of its own");
+                Ok(Some(own))
+            }
+            Err(error) if error.code() == Code::CONNECTION_LOST => Err(error),
+            Err(error) => {
+                tracing::debug!(error = error.report(), "the server keeps its own wal_sender_timeout");
+                Ok(setting)
+            }
+        }
     }
 
     async fn begin_stream(&mut self, command: &str) -> Result<(), Failure> {

@@ -57,7 +57,8 @@ impl ReplicationStream {
         ReplicationStream { slot, reader, inbox, status_task, status, vigil, ended: false }
     }
 
-    /// Waits for bytes and takes all that the kernel has, up to the size of the buffer. Cancel safe: nothing is lost when it is dropped.
+    /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
+    /// large pieces. Cancel safe: nothing is lost when it is dropped.
     ///
     /// Frames that are still in the buffer stay. An error of the status task comes out here. After an error the stream is of no more use.
     pub async fn fill(&mut self) -> Result<Filled> {

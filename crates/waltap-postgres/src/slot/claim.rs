@@ -27,7 +27,16 @@ pub async fn claim(client: &Client, slot: &str) -> Result<bool> {
     Ok(is_ours)
 }
 
-/// Whether this session still has the claim. Behind a pooler that changes the server's process it may not, though it is alive.
+/// Whether a session that had the claim still is the server's process that has it. Behind a pooler it may not be, though it is alive. Asked
+/// often, so nothing is looked at that costs the server anything: the lock lives as long as the process.
+pub async fn is_same_process(sql: &Sql, slot: &str) -> Result<bool> {
+    sql.query_one("SELECT pg_backend_pid() = $1", &[&sql.process_id()])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| refused(format!("asking for the claim on the slot {slot}"), error))
+}
+
+/// Whether this session has the claim. Behind a pooler that changes the server's process it may not, though it is alive.
 pub async fn holds_claim(sql: &Sql, slot: &str) -> Result<bool> {
     const HELD: &str = "
 WITH key AS (SELECT hashtextextended($1, 0) AS key)
@@ -39,6 +48,23 @@ SELECT pg_backend_pid() = $2 AND EXISTS (
         .await
         .and_then(|row| row.try_get(0))
         .map_err(|error| refused(format!("asking for the claim on the slot {slot}"), error))
+}
+
+/// Of slots, each with its database, those that somebody has claimed. To be asked in any database of the server.
+pub async fn claimed_slots(client: &Client, slots: &[(String, String)]) -> Result<Vec<String>> {
+    const CLAIMED: &str = "
+SELECT s.slot
+FROM unnest($1::text[], $2::text[], $3::text[]) AS s (slot, claimed, database)
+WHERE EXISTS (
+  SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = s.database
+    AND ((l.classid::int8 << 32) | l.objid::int8) = hashtextextended(s.claimed, 0))";
+    let doing = "asking which slots are claimed";
+    let names: Vec<&str> = slots.iter().map(|(slot, _)| slot.as_str()).collect();
+    let claims: Vec<String> = names.iter().map(|slot| claimed(slot)).collect();
+    let databases: Vec<&str> = slots.iter().map(|(_, database)| database.as_str()).collect();
+    let rows = client.query(CLAIMED, &[&names, &claims, &databases]).await.map_err(|error| refused(doing, error))?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| refused(doing, error))
 }
 
 /// Ends the connection that reads a slot, if it is one of our role whose name begins so. Says whether there was one.

@@ -22,7 +22,7 @@ pub struct OwnPublication {
     pub name: String,
     /// The role that owns it.
     pub owner: String,
-    /// Whether our role may drop it: it is the owner, or is in the role that is, or is a superuser.
+    /// Whether our role may drop it here: it is the owner, or is in the role that is, or is a superuser, and the server is no standby.
     pub may_drop: bool,
     /// How many tables it lists.
     pub tables: u64,
@@ -39,7 +39,7 @@ pub async fn own_publications(client: &Client) -> Result<Vec<OwnPublication>> {
     let rows = client
         .query(
             "SELECT p.pubname::text AS name, pg_get_userbyid(p.pubowner)::text AS owner,
-                    pg_has_role(p.pubowner, 'USAGE') AS may_drop,
+                    NOT pg_is_in_recovery() AND pg_has_role(p.pubowner, 'USAGE') AS may_drop,
                     (SELECT count(*) FROM pg_publication_rel r WHERE r.prpubid = p.oid) AS tables
              FROM pg_publication p WHERE starts_with(p.pubname::text, $1) ORDER BY p.pubname",
             &[&NAME_PREFIX],

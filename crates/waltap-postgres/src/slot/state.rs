@@ -8,7 +8,7 @@ use waltap_pgoutput::Lsn;
 use crate::refusal::refused;
 
 /// A logical slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotState {
     /// Its name.
     pub name: String,
@@ -22,6 +22,10 @@ pub struct SlotState {
     pub active: bool,
     /// Whether it sends transactions when they are prepared.
     pub two_phase: bool,
+    /// Whether standbys keep it too.
+    pub failover: bool,
+    /// Whether the server is a standby and keeps it for its primary: nobody can read it before the server is promoted.
+    pub synced: bool,
     /// The server process that reads it.
     pub active_pid: Option<i32>,
     /// From where the server keeps its log for it.
@@ -78,6 +82,25 @@ pub struct Invalidation {
     pub reason: String,
 }
 
+impl Invalidation {
+    /// What keeps the next slot from the same end, where it is not a matter of how much log a slot may hold back: the reasons that only a
+    /// standby has.
+    pub fn prevention(&self) -> Option<&'static str> {
+        const FEEDBACK: &str = "on the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); with a physical slot of \
+                                the primary as primary_slot_name, so that the primary keeps the rows that a slot of the standby needs";
+        match self.reason.as_str() {
+            "rows_removed" => Some(FEEDBACK),
+            "wal_level_insufficient" => Some("wal_level must stay logical on the primary"),
+            // What PostgreSQL 16 calls either.
+            CONFLICTING => Some(FEEDBACK),
+            _ => None,
+        }
+    }
+}
+
+/// What can be told of PostgreSQL 16: the primary removed rows that the slot of its standby needed, or has a lower `wal_level` now.
+const CONFLICTING: &str = "conflicting with recovery";
+
 /// The slot of that name, if there is one.
 pub async fn inspect(client: &Client, name: &str) -> Result<Option<SlotState>> {
     let slots = read(client, "s.slot_name = $1", name).await?;
@@ -92,6 +115,9 @@ pub(super) async fn read(client: &Client, condition: &str, argument: &str) -> Re
         "SELECT s.slot_name::text AS name, s.plugin::text AS plugin, s.database::text AS database, s.temporary, s.active, s.active_pid,
                 s.restart_lsn, s.confirmed_flush_lsn, s.wal_status, s.safe_wal_size,
                 coalesce((to_jsonb(s) ->> 'two_phase')::bool, false) AS two_phase,
+                coalesce((to_jsonb(s) ->> 'failover')::bool, false) AS failover,
+                -- After a promotion it stays true and means nothing.
+                pg_is_in_recovery() AND coalesce((to_jsonb(s) ->> 'synced')::bool, false) AS synced,
                 to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
                 coalesce((to_jsonb(s) ->> 'conflicting')::bool, false) AS conflicting,
                 CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS server_lsn
@@ -115,6 +141,8 @@ fn state(row: &Row) -> Result<SlotState, tokio_postgres::Error> {
         temporary: row.try_get("temporary")?,
         active: row.try_get("active")?,
         two_phase: row.try_get("two_phase")?,
+        failover: row.try_get("failover")?,
+        synced: row.try_get("synced")?,
         active_pid: row.try_get("active_pid")?,
         restart_lsn,
         confirmed_flush_lsn: lsn("confirmed_flush_lsn")?,
@@ -130,7 +158,7 @@ fn state(row: &Row) -> Result<SlotState, tokio_postgres::Error> {
 fn invalidation(reason: Option<String>, conflicting: bool, wal_status: Option<WalStatus>) -> Option<Invalidation> {
     let lost = wal_status == Some(WalStatus::Lost);
     let reason = reason.or_else(|| match (conflicting, lost) {
-        (true, _) => Some("conflicting with recovery".to_owned()),
+        (true, _) => Some(CONFLICTING.to_owned()),
         (false, true) => Some("wal_removed".to_owned()),
         (false, false) => None,
     })?;

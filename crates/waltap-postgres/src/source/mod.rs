@@ -140,9 +140,17 @@ impl Source {
         self
     }
 
-    /// How the names of a capture's connections begin, of whichever process.
-    pub fn application_name_of(&self, capture: &str) -> String {
+    fn application_name_of(&self, capture: &str) -> String {
         format!("{DEFAULT_APPLICATION_NAME}/{capture}")
+    }
+
+    /// How the names of a capture's connections begin, of whichever process. Where the source itself names them all have that name.
+    pub fn reader_names(&self, capture: &str) -> String {
+        let own = format!("{}/", self.application_name_of(capture));
+        match self.application_name.starts_with(&own) || self.application_name == DEFAULT_APPLICATION_NAME {
+            true => own,
+            false => self.application_name.clone(),
+        }
     }
 
     /// The user to connect as.

@@ -1,5 +1,6 @@
 //! Snapshots, read from a real server.
 
+mod by_key;
 mod refused;
 mod values;
 

@@ -33,7 +33,7 @@ async fn refusal(session: &Client, snapshot: &str, table: &Table) -> CopyError {
 fn failed(error: CopyError) -> Error {
     match error {
         CopyError::Failed(error) => error,
-        CopyError::Changed(error) => panic!("taken for a changed table: {}", error.report()),
+        CopyError::Changed(error) | CopyError::Locked(error) => panic!("taken for a changed table: {}", error.report()),
     }
 }
 

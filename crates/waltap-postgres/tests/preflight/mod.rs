@@ -32,10 +32,10 @@ async fn a_server_that_lacks_everything_is_told_so_and_the_remedies_mend_it() {
         .setting("wal_level", "replica")
         .setting("max_replication_slots", "2")
         .setting("max_wal_senders", "1")
-        .setting("wal_sender_timeout", "5s")
         .setting("max_slot_wal_keep_size", "100MB")
         .start();
     cluster.psql("postgres", "CREATE ROLE \"My tap\" LOGIN");
+    cluster.psql("postgres", "ALTER ROLE \"My tap\" SET wal_sender_timeout = '5s'");
     for statement in ["CREATE DATABASE a", "CREATE DATABASE b", "REVOKE CONNECT ON DATABASE b FROM PUBLIC"] {
         cluster.psql("postgres", statement);
     }

@@ -27,7 +27,7 @@ async fn a_slot_brings_a_snapshot_of_the_moment_before_it() {
     let cluster = Cluster::start();
     cluster.psql("postgres", "CREATE TABLE t (id int); INSERT INTO t VALUES (1)");
     let mut connection = connect(&cluster.source("")).await;
-    let temporary = SlotOptions { temporary: true, export_snapshot: true, two_phase: false };
+    let temporary = SlotOptions { temporary: true, export_snapshot: true, ..SlotOptions::default() };
     let slot = connection.create_slot("short", temporary).await.unwrap();
     let snapshot = slot.snapshot_name.expect("a snapshot");
     cluster.psql("postgres", "INSERT INTO t VALUES (2)");

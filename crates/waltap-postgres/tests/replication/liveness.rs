@@ -10,6 +10,14 @@ use waltap_error::{Code, Kind};
 use super::{Read, insert, server, start};
 use crate::fixture::{Cluster, PATIENCE, eventually, parse};
 
+/// A server that gives us up after two seconds, which a busy machine does not keep us waiting for. Chosen for the role: what is set for the whole
+/// server is not taken over when it is so short.
+fn impatient() -> Cluster {
+    let cluster = Cluster::start();
+    cluster.psql("postgres", "ALTER ROLE postgres SET wal_sender_timeout = '2s'");
+    cluster
+}
+
 /// Waits until the server has heard from the WAL receiver of process `pid` more than `for_seconds` after now.
 async fn server_hears_of_us(cluster: &Cluster, for_seconds: u32) {
     let begun = cluster.psql("postgres", "SELECT clock_timestamp()");
@@ -26,15 +34,15 @@ async fn server_hears_of_us(cluster: &Cluster, for_seconds: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_reader_outlives_the_servers_patience_many_times() {
-    let cluster = Cluster::with().setting("wal_sender_timeout", "1s").start();
+    let cluster = impatient();
     let point = server(&cluster).await;
     let process = |cluster: &Cluster| cluster.psql("postgres", "SELECT pid FROM pg_stat_replication");
     let (mut stream, status) = start(&cluster.source(""), point).await;
-    assert!(status.interval() <= Duration::from_millis(334), "{:?}", status.interval());
+    assert!(status.interval() <= Duration::from_millis(667), "{:?}", status.interval());
     let before = process(&cluster);
     // Much more than the sockets hold: the server stands in the middle of sending.
     insert(&cluster, 1, 400_000);
-    server_hears_of_us(&cluster, 5).await;
+    server_hears_of_us(&cluster, 8).await;
     assert_eq!(process(&cluster), before, "it is still the same session");
     let mut read = Read::default();
     read.until(&mut stream, |read| read.rows.len() == 400_000).await;
@@ -43,24 +51,51 @@ async fn a_blocked_reader_outlives_the_servers_patience_many_times() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_stream_is_not_taken_for_a_dead_one() {
-    let cluster = Cluster::with().setting("wal_sender_timeout", "1s").start();
+    let cluster = impatient();
     let point = server(&cluster).await;
     let (mut stream, _status) = start(&cluster.source(""), point).await;
     let mut read = Read::default();
     // Far beyond the silence that is borne, of which there is none: timed statuses ask for an answer.
     let (quiet, ()) = tokio::join!(
-        async { tokio::time::timeout(Duration::from_secs(6), read.read_until_it_ends(&mut stream)).await },
-        server_hears_of_us(&cluster, 5)
+        async { tokio::time::timeout(Duration::from_secs(9), read.read_until_it_ends(&mut stream)).await },
+        server_hears_of_us(&cluster, 8)
     );
     assert!(quiet.is_err(), "the stream ended: {quiet:?}");
-    assert!(read.keepalives >= 10, "{}", read.keepalives);
+    assert!(read.keepalives >= 5, "{}", read.keepalives);
     insert(&cluster, 1, 1);
     read.until(&mut stream, |read| read.rows.len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_open_connection_is_noticed() {
+async fn a_short_patience_that_is_meant_for_others_is_not_taken_over() {
     let cluster = Cluster::with().setting("wal_sender_timeout", "1s").start();
+    let point = server(&cluster).await;
+    let (port, freeze) = proxy(cluster.port()).await;
+    let (_stream, status) = start(&parse(&format!("postgres://postgres@127.0.0.1:{port}?sslmode=disable")), point).await;
+    assert_eq!(status.interval(), Duration::from_secs(10));
+    // What the server asks does not come through, so it hears nothing for several times what the whole server has.
+    freeze.send(true).unwrap();
+    let given_up = eventually_within(Duration::from_secs(4), async || {
+        (cluster.psql("postgres", "SELECT count(*) FROM pg_stat_replication") == "0").then_some(())
+    });
+    assert!(given_up.await.is_none(), "the server gave us up after its own second");
+}
+
+/// `None` when it has not come by then.
+async fn eventually_within<T>(patience: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        if let Some(value) = condition().await {
+            return Some(value);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_open_connection_is_noticed() {
+    let cluster = impatient();
     let point = server(&cluster).await;
     let (port, freeze) = proxy(cluster.port()).await;
     let (mut stream, _status) = start(&parse(&format!("postgres://postgres@127.0.0.1:{port}?sslmode=disable")), point).await;

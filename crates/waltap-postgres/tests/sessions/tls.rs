@@ -163,6 +163,18 @@ async fn certificates_as_the_manual_makes_them() {
 }
 
 #[tokio::test]
+async fn a_certificate_whose_time_is_over_is_named() {
+    let server = Server { cluster: Cluster::with().tls().start() };
+    let (certificate, key) = server.cluster.certificates().issue_expired();
+    server.cluster.use_certificate(&certificate, &key);
+    for mode in ["require", "verify-ca", "verify-full"] {
+        server.fails("localhost", &format!("sslmode={mode}&sslrootcert=AUTHORITY"), "expired").await;
+    }
+    // Where nobody looks at the certificate, its dates are nothing either, as in libpq.
+    assert_eq!(server.encrypted("localhost", "sslmode=require").await, "true");
+}
+
+#[tokio::test]
 async fn what_does_not_speak_postgresql_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -23,13 +23,19 @@ fn help(path: &[&str]) -> String {
 #[test]
 fn the_help_is_as_recorded() {
     let update = std::env::var_os("UPDATE_HELP").is_some();
-    let pages: [&[&str]; 10] = [
+    let pages: [&[&str]; 16] = [
         &[],
         &["capture"],
         &["check"],
         &["slots", "list"],
         &["slots", "drop"],
         &["publications", "accept"],
+        &["snapshot"],
+        &["pause"],
+        &["resume"],
+        &["drop"],
+        &["dead-letters", "list"],
+        &["dead-letters", "replay"],
         &["topics", "list"],
         &["topics", "tail"],
         &["status"],

@@ -9,13 +9,16 @@ use waltap_error::Result;
 use super::block_on;
 use crate::configuration::{self, SettingFlags, scope};
 use crate::status_server::StatusServer;
-use crate::{logging, output, progress, signals};
+use crate::{logging, memory, output, progress, signals};
 
 pub(super) fn run(settings: SettingFlags<{ scope::CAPTURE }>) -> Result<ExitCode> {
     let configuration = configuration::load(settings)?;
     logging::start(&configuration, logging::LEVEL_OF_CAPTURE)?;
+    if configuration.core_dumps()? {
+        memory::open();
+    }
     let options = configuration.capture()?;
-    let server = configuration.http()?.map(StatusServer::bind).transpose()?;
+    let server = configuration.served_http()?.map(StatusServer::bind).transpose()?;
     if configuration.password_is_exposed() {
         tracing::warn!(
             "the password of the source stands on the command line, where every user of this machine can read it: \
@@ -36,9 +39,6 @@ async fn capture(options: Options, server: Option<StatusServer>) -> Result<()> {
     if let Some(server) = server {
         let address = server.address();
         tracing::info!(%address, "the status server listens");
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "the status server asks nobody for a password and listens beyond this machine: keep it on a network that you trust");
-        }
         server.serve(handle.clone())?;
     }
     if shows_progress {

@@ -20,7 +20,7 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode> {
     let configuration = configuration::load(arguments.settings)?;
     logging::start(&configuration, logging::LEVEL_OF_OTHERS)?;
     let options = configuration.capture()?;
-    configuration.http()?;
+    configuration.served_http()?;
     let findings = block_on(Box::pin(async move { Ok(find(&options).await) }))?;
     if arguments.json {
         output::print_json(&findings.iter().map(as_json).collect::<Vec<_>>())?;

@@ -3,9 +3,15 @@
 mod capture;
 mod check;
 mod completions;
+mod dead_letters;
+mod drop;
 mod explain;
+mod pause;
+mod pause_tables;
 mod publications;
+mod removal;
 mod slots;
+mod snapshot;
 mod status;
 mod topics;
 
@@ -17,11 +23,17 @@ use crate::command_line::Command;
 
 /// Does what the command line says.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    crate::memory::keep_private();
     match command {
         Command::Capture(settings) => capture::run(settings),
         Command::Check(arguments) => check::run(arguments),
         Command::Slots(arguments) => slots::run(arguments),
+        Command::Snapshot(arguments) => snapshot::run(arguments),
+        Command::Pause(arguments) => pause::run(arguments, pause::Wish::Pause),
+        Command::Resume(arguments) => pause::run(arguments, pause::Wish::Resume),
+        Command::Drop(arguments) => drop::run(arguments),
         Command::Publications(arguments) => publications::run(arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(arguments),
         Command::Topics(arguments) => topics::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Explain { code } => explain::run(code.as_deref()),

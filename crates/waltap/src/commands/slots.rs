@@ -1,16 +1,16 @@
 //! `waltap slots`: what captures left on the server, listed and dropped.
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use waltap_capture::{Belongings, DatabaseSelection, belongings, remove};
+use waltap_capture::{Belongings, DatabaseSelection, belongings, human_size};
 use waltap_error::{Code, Error, Result};
 use waltap_postgres::Source;
 use waltap_postgres::slot::{self, SlotState};
 
 use super::block_on;
+use super::removal::Removal;
 use crate::command_line::{SlotsArguments, SlotsCommand};
-use crate::configuration::{self, Configuration, counted, human_size};
+use crate::configuration::{self, Configuration};
 use crate::failure::printable;
 use crate::table::{self, Side};
 use crate::{logging, output};
@@ -30,7 +30,8 @@ pub(super) fn run(arguments: SlotsArguments) -> Result<ExitCode> {
         Action::Drop { yes, keep_progress } => {
             let capture = configuration.name()?;
             let kafka = if keep_progress { None } else { Some(kafka(&configuration, &capture)?) };
-            let job = Drop { source, capture, databases: configuration.databases()?, kafka };
+            let job =
+                Removal { source, capture, databases: configuration.databases()?, kafka, command: "slots drop", force: false };
             block_on(Box::pin(job.run(yes)))?;
         }
     }
@@ -158,121 +159,29 @@ fn as_json(found: &Belongings) -> serde_json::Value {
     serde_json::json!({ "slots": slots, "publications": publications })
 }
 
-struct Drop {
-    source: Source,
-    capture: String,
-    databases: DatabaseSelection,
-    kafka: Option<waltap_kafka::Options>,
-}
-
-impl Drop {
-    async fn run(self, yes: bool) -> Result<()> {
-        let mut found = belongings(&self.source, Some(&self.capture)).await?;
-        let others = found.restrict(&self.databases);
-        if found.is_empty() && self.kafka.is_none() {
-            output::print(&format!("no slots and no publications of the capture {} on {}\n", self.capture, self.source))?;
-            return Ok(());
-        }
-        let story = printable(&self.story(&found, &others));
-        if yes {
-            logging::print_error(&story);
-        } else if !confirmed(&story)? {
-            output::print("nothing was dropped\n")?;
-            return Ok(());
-        }
-        let removed = remove(&self.source, self.kafka.as_ref(), &self.capture, &self.databases, &found).await?;
-        output::print(&format!(
-            "dropped {} and {}, forgot {} of progress\n",
-            counted(removed.slots as u64, "slot"),
-            counted(removed.publications as u64, "publication"),
-            counted(removed.records as u64, "record")
-        ))?;
-        Ok(())
-    }
-
-    /// What goes, and what is lost by it.
-    fn story(&self, found: &Belongings, others: &[String]) -> String {
-        let mut story = format!("To drop, of the capture {} on {}:\n", self.capture, self.source);
-        for slot in &found.slots {
-            let database = slot.database.as_deref().unwrap_or("-");
-            let confirmed = slot.confirmed_flush_lsn.map_or("its start".to_owned(), |lsn| lsn.to_string());
-            story.push_str(&format!("  slot {} of database {database}: changes after {confirmed} are lost to it", slot.name));
-            if let Some(bytes) = slot.retained_bytes {
-                story.push_str(&format!("; {} of log are set free", human_size(bytes)));
-            }
-            story.push('\n');
-            if slot.active {
-                story.push_str("    it is being read now: stop its capture first\n");
-            }
-        }
-        let (ours, foreign): (Vec<_>, Vec<_>) = found.publications.iter().partition(|(_, publication)| publication.may_drop);
-        for (database, publication) in ours {
-            let tables = counted(publication.tables, "table");
-            story.push_str(&format!("  publication {} of database {database}, of {tables}\n", publication.name));
-        }
-        if let Some(kafka) = &self.kafka {
-            story.push_str(&format!("  its progress in Kafka at {}\n", kafka.brokers()));
-        }
-        for (database, publication) in foreign {
-            story.push_str(&format!(
-                "The publication {} of database {database} stays: it belongs to the role {}, and a later capture goes on with it.\n",
-                publication.name, publication.owner
-            ));
-        }
-        if !others.is_empty() {
-            story.push_str(&format!("Other databases than those of --database keep their slots: {}\n", others.join(", ")));
-        }
-        if self.kafka.is_none() {
-            story.push_str("Its progress in Kafka stays: a capture of the same name would miss its slots and say so (WT0010).\n");
-        }
-        story.push_str("Topics and their records stay as they are.\n");
-        story
-    }
-}
-
-/// Asks a person. Without a terminal there is none.
-fn confirmed(story: &str) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::configuration(Code::INVALID_VALUE, "`slots drop` asks first, and there is no terminal to ask on")
-            .remedy("give --yes to drop without being asked; `waltap slots list` shows what is there"));
-    }
-    logging::print_error(&format!("{story}Drop them? Write yes: "));
-    // A prompt that cannot be shown is answered by nobody.
-    let _ = io::stderr().flush();
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Error::configuration(Code::INVALID_VALUE, "the answer cannot be read").source(error))?;
-    Ok(answer.trim().eq_ignore_ascii_case("yes"))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use waltap_postgres::slot::{OwnPublication, WalStatus, slot_name};
 
     use super::*;
 
-    fn slot(capture: &str, database: &str) -> SlotState {
+    pub(in super::super) fn slot(capture: &str, database: &str) -> SlotState {
         SlotState {
             name: slot_name(capture, database),
             plugin: Some("pgoutput".to_owned()),
             database: Some(database.to_owned()),
-            temporary: false,
             active: true,
-            two_phase: false,
             active_pid: Some(1),
             restart_lsn: "0/16B3748".parse().ok(),
             confirmed_flush_lsn: "0/16B3790".parse().ok(),
             wal_status: Some(WalStatus::Reserved),
-            safe_wal_bytes: None,
-            invalidation: None,
             retained_bytes: Some(2048),
             server_lsn: "0/16B3800".parse().unwrap(),
+            ..SlotState::default()
         }
     }
 
-    fn found() -> Belongings {
+    pub(in super::super) fn found() -> Belongings {
         let publication = |name: &str, owner: &str, may_drop| OwnPublication {
             name: name.to_owned(),
             owner: owner.to_owned(),
@@ -284,6 +193,7 @@ mod tests {
         Belongings {
             slots: vec![slot("waltap", "shop"), slot("waltap", "crm")],
             publications: vec![("shop".to_owned(), own), ("shop".to_owned(), foreign)],
+            on_standby: false,
         }
     }
 
@@ -296,30 +206,5 @@ mod tests {
         let json = as_json(&found());
         assert_eq!(json["slots"][0]["capture"], "waltap");
         assert_eq!(json["publications"][0]["tables"], 1);
-    }
-
-    #[test]
-    fn what_will_be_lost_and_what_stays_is_said_first() {
-        let drop = Drop {
-            source: Source::parse("postgres://waltap:hunter2@db").unwrap(),
-            capture: "waltap".to_owned(),
-            databases: DatabaseSelection::parse(&["shop"]).unwrap(),
-            kafka: None,
-        };
-        let mut found = found();
-        let others = found.restrict(&drop.databases);
-        let story = drop.story(&found, &others);
-        for part in [
-            "slot waltap_waltap_shop",
-            "changes after 0/16B3790 are lost",
-            "being read now",
-            "publication waltap_waltap of database shop, of 1 table\n",
-            "waltap_waltap_inserts of database shop stays: it belongs to the role shop_owner",
-            "keep their slots: waltap_waltap_crm",
-            "WT0010",
-        ] {
-            assert!(story.contains(part), "{story}");
-        }
-        assert!(!story.contains("slot waltap_waltap_crm of") && !story.contains("hunter2"), "{story}");
     }
 }

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use waltap_capture::{AlarmStatus, CaptureStatus, TapState, TapStatus};
+use waltap_capture::{AlarmStatus, CaptureStatus, ChunkProgress, PausedTable, PausedTableState, TapState, TapStatus, human_size};
 use waltap_error::{Code, Error, Result};
 
 use crate::command_line::StatusArguments;
-use crate::configuration::{self, human_size};
+use crate::configuration;
 use crate::failure::printable;
 use crate::table::{self, Side};
 use crate::{logging, output};
@@ -92,6 +92,12 @@ fn describe(status: &CaptureStatus) -> String {
     for AlarmStatus { database, alarm, text: said } in &status.alarms {
         text.push_str(&format!("\n{database}: alarm {}: {said}\n", alarm.as_str()));
     }
+    for (tap, chunks) in status.taps.iter().flat_map(|tap| tap.chunks.iter().map(move |chunks| (tap, chunks))) {
+        text.push_str(&format!("\n{}: {}\n", tap.database, reading(chunks)));
+    }
+    for (tap, table) in status.taps.iter().flat_map(|tap| tap.paused_tables.iter().map(move |table| (tap, table))) {
+        text.push_str(&format!("\n{}: {}\n", tap.database, behind(table)));
+    }
     for tap in &status.taps {
         if let Some(error) = &tap.error {
             text.push_str(&format!("\n{}: {error}\n", tap.database));
@@ -108,6 +114,27 @@ fn describe(status: &CaptureStatus) -> String {
         }
     }
     text
+}
+
+/// How far a table is that is read while the stream goes on.
+fn reading(chunks: &ChunkProgress) -> String {
+    let ChunkProgress { table, rows, rows_expected, waiting_for, .. } = chunks;
+    let expected = rows_expected.map_or_else(String::new, |expected| format!(" of about {expected}"));
+    let waits = waiting_for.as_ref().map_or_else(String::new, |what| format!("; {what}"));
+    format!("reading {table} in chunks: {rows}{expected} rows{waits}")
+}
+
+/// What is withheld of a table, or was.
+fn behind(table: &PausedTable) -> String {
+    let PausedTable { table, state, since_lsn, .. } = table;
+    match state {
+        PausedTableState::Paused => {
+            format!("{table} is paused: its changes are withheld from {since_lsn} on, and the slot keeps the log since")
+        }
+        PausedTableState::CatchingUp => {
+            format!("{table} catches up after a pause: what was withheld from {since_lsn} on is being sent")
+        }
+    }
 }
 
 fn fix(remedy: Option<&str>) -> String {
@@ -149,6 +176,7 @@ mod tests {
 
     #[test]
     fn a_capture_is_described() {
+        let paused = |state| PausedTable { table: "public.t".to_owned(), state, since_lsn: "0/16B3748".to_owned(), paused_at: 1 };
         let tap = TapStatus {
             database: "shop".to_owned(),
             state: TapState::Snapshot,
@@ -159,6 +187,7 @@ mod tests {
             snapshot_rows: 50,
             snapshot_rows_expected: 200,
             wal_status: Some("unreserved".to_owned()),
+            paused_tables: [PausedTableState::Paused, PausedTableState::CatchingUp].map(paused).to_vec(),
             error: Some("WT0020: Kafka cannot be reached".to_owned()),
             remedy: Some("start it".to_owned()),
             ..TapStatus::default()
@@ -181,6 +210,8 @@ mod tests {
             "shop: WT0020: Kafka",
             "fix: start it",
             "shop: alarm stalled: it stands",
+            "shop: public.t is paused: its changes are withheld from 0/16B3748 on",
+            "shop: public.t catches up after a pause",
             "waltap_waltap_shop",
         ] {
             assert!(text.contains(part), "{text}");

@@ -1,31 +1,29 @@
 //! From what was written to what a capture is told to do.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use waltap_capture::{
-    ColumnSelection, DatabaseSelection, Delivery, GuardOptions, KafkaSinkOptions, KeyChoice, OnMaxRetainedWal, Options,
+    BadEvents, ChunkOptions, ColumnSelection, DatabaseSelection, Delivery, KafkaSinkOptions, KeyChoice, NewTables, Options,
     OutboxChoice, SinkOptions, SnapshotMode, StreamingOptions, TableSelection, TopicTemplate, TransactionBounds,
 };
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Format, HeaderSet, Salt, debezium, flat, native};
-use waltap_postgres::Source;
 
 use super::layer::Origin;
-use super::read::{Configuration, missing};
+use super::read::Configuration;
 use super::size::parse_size;
-
-/// The least that may be handed to Kafka: below it every batch would be a wait.
-const QUEUE_BYTES_MIN: u64 = 1 << 20;
 
 /// The least that open transactions may take in memory: below it every write to the disk would be a small one.
 const SPILL_MEMORY_MIN: u64 = 64 << 10;
 
 /// The most connections that read a snapshot for one database: the server has a few hundred connections for everybody.
 const SNAPSHOT_WORKERS_MAX: usize = 64;
+
+/// The rows of a chunk are held in memory until the stream has caught up.
+const CHUNK_ROWS_MAX: u64 = 100_000;
 
 /// Between two looks at the catalog there is at least this: it costs the server a few queries for each database.
 const DISCOVERY_INTERVAL_MIN: Duration = Duration::from_millis(100);
@@ -39,12 +37,6 @@ const TRANSACTION_LATENCY_MAX: Duration = Duration::from_secs(10);
 /// Below this most PostgreSQL transactions would be parted.
 const TRANSACTION_BYTES_MIN: u64 = 64 << 10;
 
-/// A slot keeps whole segments of the log, of 16 MiB unless the server was made otherwise.
-const RETAINED_WAL_MIN: u64 = 16 << 20;
-
-/// The guard looks every five seconds.
-const STALL_TIMEOUT_MIN: Duration = Duration::from_secs(10);
-
 /// Settings that mean nothing when events go to standard output.
 const KAFKA_ONLY: &[&str] = &[
     "brokers",
@@ -54,14 +46,9 @@ const KAFKA_ONLY: &[&str] = &[
     "delivery",
     "transaction-max-latency",
     "transaction-max-bytes",
+    "on-bad-event",
+    "dead-letter-topic",
 ];
-
-/// Where the status server listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Http {
-    /// The address; its port may be 0.
-    pub(crate) address: SocketAddr,
-}
 
 impl Configuration {
     /// All that a capture is told to do.
@@ -83,6 +70,7 @@ impl Configuration {
             publication: self.read("publication", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) })?,
             snapshot,
             snapshot_workers: workers.unwrap_or(NonZeroUsize::MIN),
+            chunks: self.chunks()?,
             sink: self.sink()?,
             topic: self.topic()?,
             outboxes: self.outboxes()?,
@@ -98,20 +86,32 @@ impl Configuration {
             messages: self.switch("messages")?,
             streaming: self.streaming()?,
             guard: self.guard()?,
+            failover_slot: self.switch("failover-slot")?,
+            on_slot_lost: self.on_slot_lost(snapshot)?,
             discovery_interval: self.discovery_interval()?,
             standby: self.standby()?,
             source: self.source()?.with_process_name(&self.name()?),
         })
     }
 
-    /// The server.
-    pub(crate) fn source(&self) -> Result<Source> {
-        let text = self.read("source", |text| Ok::<_, Infallible>(text.to_owned()))?.ok_or_else(|| missing("source"))?;
-        let source = self.place("source", Source::parse(&text))?;
-        match self.read("source-password-file", |path| Ok::<_, Infallible>(path.to_owned()))? {
-            Some(path) => self.place("source-password-file", source.with_password_file(path)),
-            None => Ok(source),
-        }
+    /// How tables are read in chunks.
+    fn chunks(&self) -> Result<ChunkOptions> {
+        let rows = self.read("snapshot-chunk-rows", |text| {
+            let rows = text.trim().parse().ok().filter(|rows: &NonZeroU64| rows.get() <= CHUNK_ROWS_MAX);
+            rows.ok_or_else(|| format!("is not a whole number from 1 to {CHUNK_ROWS_MAX}"))
+        })?;
+        let rate = self.read("snapshot-rate", |text| match text.trim() {
+            "none" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| "is not a whole number above 0, or none"),
+        })?;
+        Ok(ChunkOptions {
+            new_tables: match self.choice("new-tables")? {
+                "chunks" => NewTables::Chunks,
+                _ => NewTables::Snapshot,
+            },
+            rows: rows.unwrap_or(ChunkOptions::ROWS_DEFAULT),
+            rate: rate.flatten(),
+        })
     }
 
     /// The databases that are meant.
@@ -119,20 +119,19 @@ impl Configuration {
         self.place("database", DatabaseSelection::parse(self.texts("database")))
     }
 
-    /// Whether a password stands on the command line, where every user of the machine can read it.
-    pub(crate) fn password_is_exposed(&self) -> bool {
-        self.entry("source")
-            .is_some_and(|entry| matches!(entry.origin, Origin::Flag(_)) && entry.texts.iter().any(|text| holds_password(text)))
+    /// Whether others of the same user may look into the process.
+    pub(crate) fn core_dumps(&self) -> Result<bool> {
+        self.switch("core-dumps")
     }
 
     /// The capture's name.
     pub(crate) fn name(&self) -> Result<String> {
-        self.required("name", |text| {
-            if Options::is_valid_name(text) {
-                return Ok(text.to_owned());
-            }
-            Err(format!("is not made of 1 to {} small letters, digits and underscores", Options::NAME_BYTES_MAX))
-        })
+        self.required("name", name)
+    }
+
+    /// A name that was given otherwise.
+    pub(crate) fn checked_name(text: &str) -> Result<String> {
+        name(text).map_err(|wrong| Error::configuration(Code::INVALID_VALUE, format!("the capture's name `{text}` {wrong}")))
     }
 
     /// The capture's name, when one was asked for.
@@ -141,44 +140,6 @@ impl Configuration {
             Some(entry) if entry.origin != Origin::Default => self.name().map(Some),
             _ => Ok(None),
         }
-    }
-
-    /// How Kafka is reached, where it must be.
-    pub(crate) fn kafka(&self) -> Result<waltap_kafka::Options> {
-        self.kafka_if_given()?.ok_or_else(|| {
-            missing("brokers")
-                .remedy("give --brokers HOST:PORT, set WALTAP_BROKERS, or look at the events first with --sink stdout")
-        })
-    }
-
-    /// How Kafka is reached, when brokers are given.
-    pub(crate) fn kafka_if_given(&self) -> Result<Option<waltap_kafka::Options>> {
-        let brokers = self.texts("brokers");
-        if brokers.is_empty() {
-            return Ok(None);
-        }
-        let queue_bytes = self.required("queue-bytes", |text| match parse_size(text) {
-            Ok(bytes) if bytes >= QUEUE_BYTES_MIN => usize::try_from(bytes).map_err(|_| "is larger than this machine's memory"),
-            Ok(_) => Err("is less than 1MiB"),
-            Err(_) => Err("is not a size in bytes such as `64MiB`, `1GB` or `500000`"),
-        })?;
-        let properties =
-            self.layer().properties().map(|(name, entry)| waltap_kafka::Property::new(name, entry.texts.concat())).collect();
-        let settings =
-            waltap_kafka::Settings { brokers: brokers.join(","), properties, queue_bytes, ..waltap_kafka::Settings::default() };
-        waltap_kafka::Options::new(settings).map(Some)
-    }
-
-    /// Where the status server listens; none when it is off.
-    pub(crate) fn http(&self) -> Result<Option<Http>> {
-        self.required("http", |text| match text.trim() {
-            // `off` is what YAML calls a truth value when it stands without quotes.
-            "off" | "false" => Ok(None),
-            address => match address.parse() {
-                Ok(address) => Ok(Some(Http { address })),
-                Err(_) => Err("is neither `off` nor an address such as `127.0.0.1:8642`"),
-            },
-        })
     }
 
     fn tables(&self) -> Result<TableSelection> {
@@ -268,41 +229,6 @@ impl Configuration {
         })
     }
 
-    fn guard(&self) -> Result<GuardOptions> {
-        let max_retained_wal = self.read("max-retained-wal", |text| match parse_size(text) {
-            Ok(bytes) if bytes >= RETAINED_WAL_MIN => Ok(bytes),
-            Ok(_) => Err("is less than 16MiB, one segment of the server's log"),
-            Err(_) => Err("is not a size in bytes such as `500MB`, `64GiB` or `100000000`"),
-        })?;
-        let on_max_retained_wal = match self.choice("on-max-retained-wal")? {
-            "drop-slot" => OnMaxRetainedWal::DropSlot,
-            _ => OnMaxRetainedWal::Warn,
-        };
-        if on_max_retained_wal == OnMaxRetainedWal::DropSlot && max_retained_wal.is_none() {
-            let message = "`on-max-retained-wal: drop-slot` is given, and no size with `max-retained-wal`";
-            return Err(Error::configuration(Code::CONFLICTING_OPTIONS, message)
-                .remedy("say how much log a slot may keep, as in --max-retained-wal 64GiB"));
-        }
-        let stall_timeout = self.required("stall-timeout", |text| match text.trim() {
-            "off" | "false" => Ok(None),
-            text => match humantime::parse_duration(text) {
-                Ok(timeout) if timeout >= STALL_TIMEOUT_MIN => Ok(Some(timeout)),
-                Ok(_) => Err("is less than 10s"),
-                Err(_) => Err("is neither `off` nor a duration such as `5m` or `30s`"),
-            },
-        })?;
-        Ok(GuardOptions { max_retained_wal, on_max_retained_wal, stall_timeout })
-    }
-
-    fn standby(&self) -> Result<bool> {
-        let standby = self.switch("standby")?;
-        if standby && (self.choice("sink")? == "stdout" || self.choice("snapshot")? == "only") {
-            let message = "`standby` waits for a slot, and neither `sink: stdout` nor `snapshot: only` keeps one";
-            return Err(Error::configuration(Code::CONFLICTING_OPTIONS, message).remedy("leave out one of the two"));
-        }
-        Ok(standby)
-    }
-
     fn discovery_interval(&self) -> Result<Duration> {
         self.required("discovery-interval", |text| match humantime::parse_duration(text.trim()) {
             Ok(interval) if interval >= DISCOVERY_INTERVAL_MIN => Ok(interval),
@@ -323,7 +249,24 @@ impl Configuration {
             partitions: partitions.unwrap_or(1),
             replication_factor: replicas.map_or(-1, i32::from),
             delivery: self.delivery()?,
+            bad_events: self.bad_events()?,
         }))
+    }
+
+    fn bad_events(&self) -> Result<BadEvents> {
+        let topic = self.dead_letter_topic()?;
+        Ok(match self.choice("on-bad-event")? {
+            "dead-letter" => BadEvents::DeadLetter { topic },
+            _ => BadEvents::Stop,
+        })
+    }
+
+    /// The topic of dead letters.
+    pub(crate) fn dead_letter_topic(&self) -> Result<String> {
+        self.required("dead-letter-topic", |text| match waltap_kafka::legal_topic_name(text) {
+            Ok(name) if name == text => Ok(text.to_owned()),
+            _ => Err("is not a legal name of a topic"),
+        })
     }
 
     fn delivery(&self) -> Result<Delivery> {
@@ -385,30 +328,10 @@ fn debezium_property(options: &mut debezium::Options, text: &str) -> Result<()> 
     })
 }
 
-/// Whether a URL or a `key=value` string holds a password.
-fn holds_password(text: &str) -> bool {
-    if let Some((_, rest)) = text.split_once("://") {
-        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        return user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
-            || query.split('&').any(|parameter| parameter.starts_with("password="));
-    }
-    text.split_whitespace().any(|pair| pair.starts_with("password"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_seen() {
-        for text in
-            ["postgres://u:p@h/db", "postgresql://u:p%40@h:1/", "postgres://h/db?password=p", "host=h password=p", "password = p"]
-        {
-            assert!(holds_password(text), "{text}");
-        }
-        for text in ["postgres://u@h:5432/db", "postgres://u:@h", "postgres://h:5432?sslmode=require", "host=h user=u"] {
-            assert!(!holds_password(text), "{text}");
-        }
+/// The name of a capture, or what is wrong with it.
+fn name(text: &str) -> Result<String, String> {
+    match Options::is_valid_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("is not made of 1 to {} small letters, digits and underscores", Options::NAME_BYTES_MAX)),
     }
 }

@@ -7,20 +7,22 @@ mod capture;
 mod environment;
 mod file;
 mod flags;
+mod guarding;
 mod layer;
 mod nearest;
 mod read;
+mod servers;
 mod setting;
 mod size;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use capture::Http;
 pub(crate) use flags::SettingFlags;
 pub(crate) use read::{Configuration, LogFormat};
+pub(crate) use servers::Http;
 pub(crate) use setting::scope;
-pub(crate) use size::{counted, human_size};
+pub(crate) use size::counted;
 
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
-use waltap_capture::{SinkOptions, SnapshotMode};
+use waltap_capture::{BadEvents, SinkOptions, SnapshotMode};
 use waltap_error::{Code, Result};
 use waltap_event::{Format, debezium, flat, native};
 
@@ -59,6 +59,7 @@ fn nothing_given_means_the_defaults() {
     assert_eq!(options.name, "waltap");
     assert_eq!(options.snapshot, SnapshotMode::Initial);
     assert_eq!(options.snapshot_workers.get(), 2);
+    assert_eq!(options.chunks, waltap_capture::ChunkOptions::default());
     assert_eq!(options.topic.as_str(), waltap_capture::TopicTemplate::DEFAULT);
     assert!(options.databases.matches("any") && options.tables.matches("any", "table"));
     assert!(!options.messages && options.publication.is_none() && options.keys.is_empty());
@@ -197,11 +198,17 @@ fn a_kafka_property_that_is_unknown_is_refused() {
 
 #[test]
 fn the_status_server_is_on_this_machine_unless_asked_otherwise() {
-    let http = |arguments: &[&str]| load(&[], arguments).unwrap().http();
+    let http = |arguments: &[&str]| load(&[], arguments).unwrap().served_http();
     assert_eq!(http(&[]).unwrap().unwrap().address, "127.0.0.1:8642".parse().unwrap());
     assert_eq!(http(&["--http", "off"]).unwrap(), None);
     assert_eq!(http(&["--http", "[::1]:0"]).unwrap().unwrap().address, "[::1]:0".parse().unwrap());
     assert_eq!(http(&["--http", "localhost"]).unwrap_err().code(), Code::INVALID_VALUE);
+    for address in ["0.0.0.0:8642", "[::]:8642", "10.0.0.1:1"] {
+        assert_eq!(http(&["--http", address]).unwrap_err().code(), Code::CONFLICTING_OPTIONS, "{address}");
+        assert_eq!(http(&["--http", address, "--http-public"]).unwrap().unwrap().address, address.parse().unwrap());
+        // Who asks may ask anywhere.
+        assert!(load(&[], &["--http", address]).unwrap().http().is_ok());
+    }
 }
 
 #[test]
@@ -228,7 +235,7 @@ fn every_example_file_is_a_whole_capture() {
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let configuration = load(&[], &["--config", path.to_str().unwrap()]).unwrap();
             configuration.capture().unwrap_or_else(|error| panic!("{}: {}", path.display(), error.report()));
-            configuration.http().unwrap();
+            configuration.served_http().unwrap();
             configuration.log_format().unwrap();
             configuration.log_filter("info").unwrap();
             names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
@@ -245,6 +252,21 @@ fn the_example_of_variables_is_a_whole_capture() {
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')).collect();
     assert!(variables.len() > 3);
     capture(&variables, &[]).unwrap();
+    load(&variables, &[]).unwrap().served_http().unwrap();
+}
+
+#[test]
+fn events_that_are_too_large_stop_a_capture_unless_asked_otherwise() {
+    let bad_events = |arguments: &[&str]| match capture(&[], &with(&KAFKA, arguments)).unwrap().sink {
+        SinkOptions::Kafka(kafka) => kafka.bad_events,
+        SinkOptions::Stdout => unreachable!(),
+    };
+    assert_eq!(bad_events(&[]), BadEvents::Stop);
+    let letters = |topic: &str| BadEvents::DeadLetter { topic: topic.to_owned() };
+    assert_eq!(bad_events(&["--on-bad-event", "dead-letter"]), letters("waltap.dead-letters"));
+    assert_eq!(bad_events(&["--on-bad-event", "dead-letter", "--dead-letter-topic", "dead"]), letters("dead"));
+    let error = capture(&[], &with(&KAFKA, &["--dead-letter-topic", "a b"])).unwrap_err();
+    assert_eq!(error.code(), Code::INVALID_VALUE);
 }
 
 #[test]

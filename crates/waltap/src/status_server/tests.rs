@@ -1,5 +1,7 @@
 //! The server over a real socket, before a capture that says what a test wants.
 
+use std::io::{Read, Write};
+
 use waltap_capture::TapStatus;
 
 use super::*;
@@ -35,7 +37,7 @@ impl Shown for Fake {
 
 fn serve(fake: Fake) -> (tokio::runtime::Runtime, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = StatusServer::bind(Http { address: "127.0.0.1:0".parse().unwrap() }).unwrap();
+    let server = StatusServer::bind(Http { address: "127.0.0.1:0".parse().unwrap(), is_public: false }).unwrap();
     let address = server.address();
     runtime.block_on(async { server.serve(fake) }).unwrap();
     (runtime, address)
@@ -65,6 +67,14 @@ fn a_ready_capture_shows_itself() {
     let shown: CaptureStatus = serde_json::from_str(&body).unwrap();
     assert_eq!((shown.taps[0].database.as_str(), shown.taps[0].state), ("shop", TapState::Streaming));
     assert_eq!(fetch(address, "/").0, 404);
+}
+
+#[test]
+fn a_tap_that_rests_is_ready_and_says_what_its_slot_keeps() {
+    let paused = TapStatus { retained_wal_bytes: Some(3 << 30), ..tap("shop", TapState::Paused, None) };
+    let (_runtime, address) = serve(Fake { ready: true, taps: vec![tap("crm", TapState::Streaming, None), paused] });
+    let (status, _, body) = fetch(address, "/readyz");
+    assert_eq!((status, body.as_str()), (200, "paused\nshop: paused, its slot keeps 3.0 GiB of log\n"));
 }
 
 #[test]
@@ -101,6 +111,29 @@ fn a_capture_that_cannot_start_says_why() {
 #[test]
 fn an_address_in_use_is_refused() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let error = StatusServer::bind(Http { address: taken.local_addr().unwrap() }).err().unwrap();
+    let error = StatusServer::bind(Http { address: taken.local_addr().unwrap(), is_public: false }).err().unwrap();
     assert_eq!(error.code(), Code::HTTP_ADDRESS);
+}
+
+/// What the first line of the answer says to a request for this host.
+fn asked_for(address: SocketAddr, host: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /status HTTP/1.1\r\n{host}Connection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_foreign_name_that_leads_to_this_machine_is_refused() {
+    let (_runtime, address) = serve(Fake { ready: true, taps: vec![tap("shop", TapState::Streaming, None)] });
+    for host in ["localhost", "LOCALHOST:8642", "127.0.0.1", "127.0.0.1:8642", "[::1]:8642", "[::1]", "192.168.0.7:8642"] {
+        let answer = asked_for(address, &format!("Host: {host}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+    }
+    for host in ["evil.example", "evil.example:8642", "localhost.evil.example:8642", "127.0.0.1.evil.example", "localhost:x", ""]
+    {
+        let answer = asked_for(address, &format!("Host: {host}\r\n"));
+        assert!(!answer.starts_with("HTTP/1.1 200") && !answer.contains("shop"), "{host}: {answer}");
+    }
 }

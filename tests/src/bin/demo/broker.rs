@@ -11,7 +11,7 @@ const EMBEDDED_VARIABLE: &str = "E2E_EMBEDDED_BROKER";
 /// The broker of the demo.
 pub(crate) enum Broker {
     /// Apache Kafka.
-    Kafka(Kafka),
+    Kafka(Box<Kafka>),
     /// An embedded, Kafka-compatible one, without durability. It ends with its process.
     Embedded { port: u16, _process: Process },
 }
@@ -19,7 +19,7 @@ pub(crate) enum Broker {
 impl Broker {
     pub(crate) async fn start(kit: &Kit) -> Result<Self> {
         let Some(program) = std::env::var_os(EMBEDDED_VARIABLE) else {
-            return Ok(Broker::Kafka(kit.kafka().await?));
+            return Ok(Broker::Kafka(Box::new(kit.kafka().await?)));
         };
         let port = free_port()?;
         let launch = Launch::new(PathBuf::from(program), kit.folder().join("broker.log"));

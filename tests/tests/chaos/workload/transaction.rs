@@ -16,6 +16,9 @@ impl Mix {
     /// Mostly small transactions, a large one now and then.
     pub(crate) const USUAL: Mix = Mix { large: 1, large_rows: 20_000 };
 
+    /// No large one.
+    pub(crate) const SMALL: Mix = Mix { large: 0, large_rows: 0 };
+
     /// Many transactions that a server with little memory for decoding streams, or spills.
     pub(crate) const LARGE: Mix = Mix { large: 12, large_rows: 3_000 };
 }

@@ -1,8 +1,16 @@
 //! Each fault ends, or waits, with its own message and code, and nothing is lost once it is mended.
 
+mod balancer;
+mod certificates;
+mod clocks;
 mod clusters;
+mod database;
+mod disks;
 mod kafka;
+mod leaders;
+mod names;
 mod partitions;
+mod pooler;
 mod publication;
 mod rights;
 mod settings;
@@ -26,8 +34,12 @@ async fn shop(kit: &Kit, options: PostgresOptions) -> Result<(Postgres, Kafka)> 
 }
 
 async fn fill(postgres: &Postgres) -> Result {
-    let shop = postgres.create_database("shop").await?;
-    shop.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 10)").await
+    fill_database(postgres, "shop").await
+}
+
+async fn fill_database(postgres: &Postgres, name: &str) -> Result {
+    let database = postgres.create_database(name).await?;
+    database.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 10)").await
 }
 
 /// Runs a capture of `shop` that is expected to end by itself.

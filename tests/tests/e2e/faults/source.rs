@@ -1,8 +1,8 @@
 //! Faults of the server's settings and rights.
 
-use waltap_tests::{PostgresOptions, Result, ensure, run};
+use waltap_tests::{PostgresOptions, Result, ensure, oracle, run, wait_until};
 
-use super::{everything_arrives, failing_capture, shop};
+use super::{DEADLINE, everything_arrives, failing_capture, fill, shop};
 
 #[test]
 fn a_wrong_password() -> Result {
@@ -58,6 +58,89 @@ fn no_free_slot() -> Result {
         let output = failing_capture(kit, &postgres.url("postgres"), &kafka, &["--database", "shop"], &[]).await?;
         output.expect(1, &["WT0006", "max_replication_slots"])?;
         sql.run("SELECT pg_drop_replication_slot('taken')").await?;
+        everything_arrives(kit, &postgres, &kafka).await
+    })
+}
+
+#[test]
+fn a_server_that_stops_in_every_way_is_waited_for() -> Result {
+    run("server_stops", async |kit| {
+        let (mut postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        waltap.wait_streaming().await?;
+        for way in ["fast", "immediate", "kill -9"] {
+            postgres.sql("shop").await?.run("INSERT INTO t SELECT max(id) + 1 FROM t").await?;
+            match way {
+                "fast" => postgres.stop_fast().await?,
+                "immediate" => postgres.stop_immediate().await?,
+                _ => postgres.kill().await?,
+            }
+            wait_until("the tap waits for the server", DEADLINE, async || {
+                Ok(waltap.get("/status").await?.body.contains("\"state\":\"waiting\""))
+            })
+            .await?;
+            postgres.start_again().await?;
+            waltap.wait_streaming().await?;
+        }
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn rights_that_are_taken_away_while_it_runs() -> Result {
+    run("source_rights", async |kit| {
+        let (postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
+        let sql = postgres.sql("shop").await?;
+        sql.run("CREATE ROLE tap LOGIN REPLICATION; GRANT CREATE ON DATABASE shop TO tap; ALTER TABLE t OWNER TO tap").await?;
+        let (source, brokers) = (postgres.url("tap"), kafka.brokers());
+        let mut waltap = kit.waltap(&["capture", "--database", "shop", "--source", &source, "--brokers", &brokers], &[])?;
+        waltap.wait_streaming().await?;
+        for (taken, given, code) in [
+            ("NOREPLICATION", "REPLICATION", "WT0005"),
+            ("NOLOGIN", "LOGIN", "WT0002"),
+            ("CONNECTION LIMIT 0", "CONNECTION LIMIT -1", "WT0001"),
+        ] {
+            sql.run(&format!("ALTER ROLE tap {taken}; INSERT INTO t SELECT max(id) + 1 FROM t")).await?;
+            // Rights are looked at when a session begins.
+            sql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tap'").await?;
+            // The tap itself: what looks for new tables may be refused before it.
+            if code == "WT0001" {
+                waltap.wait_log("code=WT0001", DEADLINE).await?;
+            } else {
+                let ended = waltap.wait_exit(DEADLINE).await?;
+                ensure!(ended == 1 && waltap.log().contains(code), "a right that is missing is waited for:\n{}", waltap.log());
+            }
+            sql.run(&format!("ALTER ROLE tap {given}")).await?;
+            if code != "WT0001" {
+                waltap.start_again()?;
+            }
+            waltap.wait_streaming().await?;
+        }
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn another_server_of_the_same_databases_is_left_as_it_is() -> Result {
+    run("other_server", async |kit| {
+        let (postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
+        let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
+        waltap.wait_streaming().await?;
+        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let other = kit.postgres().await?;
+        fill(&other).await?;
+        let output = failing_capture(kit, &other.url("postgres"), &kafka, &["--database", "shop"], &[]).await?;
+        output.expect(1, &["WT0019", "correct --source"])?;
+        let shop = other.sql("shop").await?;
+        let made = "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots)";
+        ensure!(shop.number(made).await? == 0, "something was made on a server that was not meant");
+        // The right one is not taken for changed afterwards.
         everything_arrives(kit, &postgres, &kafka).await
     })
 }

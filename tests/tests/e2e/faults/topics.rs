@@ -36,9 +36,10 @@ fn a_topic_that_is_deleted_while_running(name: &str, delivery: &str) -> Result {
         delete(&kafka, TOPIC).await?;
         let changed = Instant::now();
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (12)").await?;
+        let behind_it = postgres.written().await?;
         stops(&mut waltap, &kafka, 0).await?;
         println!("it stopped {:?} after the next change", changed.elapsed());
-        ensure!(postgres.confirmed("shop").await? < Some(postgres.written().await?), "the slot has passed the change");
+        ensure!(postgres.confirmed("shop").await? < Some(behind_it), "the slot has passed the change");
 
         // The next start says so too.
         let told = waltap.log().len();
@@ -78,7 +79,17 @@ fn a_topic_that_is_deleted_while_stopped() -> Result {
         let mut waltap = kit.capture(&postgres, &kafka, &arguments)?;
         waltap.wait_streaming().await?;
         ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        let (source, brokers) = (postgres.url("postgres"), kafka.brokers());
+        let check = async || {
+            let command = ["check", "--database", "shop", "--partitions", "3", "--source", &source, "--brokers", &brokers];
+            kit.output(&command, &[], DEADLINE).await
+        };
+        ensure!(!check().await?.stdout.contains("WT0029"), "a loss is told before there is one");
         delete(&kafka, TOPIC).await?;
+        let told = check().await?;
+        let is_told = told.code == 1 && told.stdout.contains("[WT0029]") && told.stdout.contains("topic shop.public.t is gone");
+        ensure!(is_told, "check does not see it:\n{}", told.stdout);
+        ensure!(!kafka.topics().names().await?.iter().any(|name| name == TOPIC), "the topic was made again");
         let from = waltap.log().len();
         waltap.start_again()?;
         stops(&mut waltap, &kafka, from).await?;
@@ -89,11 +100,18 @@ fn a_topic_that_is_deleted_while_stopped() -> Result {
         waltap.wait_exit(DEADLINE).await?;
         delete(&kafka, TOPIC).await?;
 
-        let (source, brokers) = (postgres.url("postgres"), kafka.brokers());
         let drop = ["slots", "drop", "--yes", "--database", "shop", "--source", &source, "--brokers", &brokers];
         kit.output(&drop, &[], DEADLINE).await?.expect(0, &[])?;
         everything_arrives(kit, &postgres, &kafka).await
     })
+}
+
+/// Whether progress has a record of a topic.
+async fn is_kept(kafka: &Kafka, topic: &str) -> Result<bool> {
+    let progress = kafka.topics().read("__waltap_progress").await?;
+    let key = format!("waltap/shop/topic/{topic}");
+    let last = progress.iter().rev().find(|record| record.key.as_ref() == Some(&key));
+    Ok(last.is_some_and(|record| record.value.is_some()))
 }
 
 #[test]
@@ -108,14 +126,20 @@ fn a_topic_may_go_with_its_table() -> Result {
         shop.run("DROP TABLE other").await?;
         // The table is forgotten once the slot is past its last change; any change makes waltap look.
         let mut number = 100;
-        wait_until("the topic is released", DEADLINE, async || {
-            number += 1;
-            shop.run(&format!("CREATE TABLE u{number} (id int PRIMARY KEY); INSERT INTO t VALUES ({number})")).await?;
-            let progress = kafka.topics().read("__waltap_progress").await?;
-            let last = progress.iter().rev().find(|record| record.key.as_deref() == Some("waltap/shop/topic/shop.public.other"));
-            Ok(last.is_some_and(|record| record.value.is_none()))
-        })
-        .await?;
+        let mut wait_released = async || {
+            wait_until("the topic is released", DEADLINE, async || {
+                number += 1;
+                shop.run(&format!("CREATE TABLE u{number} (id int PRIMARY KEY); INSERT INTO t VALUES ({number})")).await?;
+                Ok(!is_kept(&kafka, "shop.public.other").await?)
+            })
+            .await
+        };
+        wait_released().await?;
+        // Made again while its topic is still there, it has its topic in progress again.
+        shop.run("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (7)").await?;
+        wait_until("the topic is kept again", DEADLINE, async || is_kept(&kafka, "shop.public.other").await).await?;
+        shop.run("DROP TABLE other").await?;
+        wait_released().await?;
         delete(&kafka, "shop.public.other").await?;
         shop.run("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (2)").await?;
         wait_until("the new table is read", DEADLINE, async || {

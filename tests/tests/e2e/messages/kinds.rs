@@ -6,7 +6,7 @@ use waltap_tests::{Result, ensure, run, wait_until};
 
 use crate::watched::Watched;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 #[test]
 fn partitions_children_and_what_is_not_logged() -> Result {

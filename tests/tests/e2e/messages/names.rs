@@ -61,7 +61,7 @@ fn two_tables_that_would_meet_in_one_topic_are_told_apart_or_refused() -> Result
         shop.run("CREATE SCHEMA a; CREATE SCHEMA \"a.b\"; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY); CREATE TABLE \"a.b\".c (id int PRIMARY KEY)").await?;
         let source = postgres.url("postgres");
         let flags = ["capture", "--source", &source, "--database", "shop", "--sink", "stdout", "--http", "off"];
-        let output = kit.output(&flags, &[], std::time::Duration::from_secs(30)).await?;
+        let output = kit.output(&flags, &[], std::time::Duration::from_secs(60)).await?;
         output.expect(1, &["shop.a.b.c", "--topic"])
     })
 }

@@ -114,7 +114,7 @@ fn memory_is_bounded_and_the_disk_is_given_back() -> Result {
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
         let spill = SpillFolder::new(kit)?;
-        let flags = ["--database", "shop", "--streaming", "on", "--spill-directory", &spill.shown()];
+        let flags = ["--database", "shop", "--streaming", "on", "--core-dumps", "--spill-directory", &spill.shown()];
         let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
         waltap.wait_streaming().await?;
         shop.run("BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 300000) g").await?;

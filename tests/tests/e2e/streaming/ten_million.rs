@@ -53,7 +53,7 @@ fn a_transaction_of_ten_million_rows() -> Result {
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE small (id int PRIMARY KEY)").await?;
         let spill = SpillFolder::new(kit)?;
-        let flags = ["--database", "shop", "--streaming", "on", "--spill-directory", &spill.shown()];
+        let flags = ["--database", "shop", "--streaming", "on", "--core-dumps", "--spill-directory", &spill.shown()];
         let mut waltap = kit.capture(&postgres, &kafka, &flags)?;
         waltap.wait_streaming().await?;
         let disk_peak = watch_disk(&spill, &mut waltap);

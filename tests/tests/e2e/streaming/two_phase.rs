@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use waltap_tests::{Result, ensure, run, wait_until};
+use waltap_tests::{Result, Sql, ensure, run, wait_until};
 
 use super::{DEADLINE, MAJORS, SMALL_MEMORY, server};
 use crate::watched::Watched;
+
+/// Prepares the insertion of so many rows.
+async fn prepare(shop: &Sql, name: &str, from: u32, count: u32) -> Result {
+    let rows = format!("generate_series({from}, {})", from + count - 1);
+    shop.run(&format!("BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM {rows} g; PREPARE TRANSACTION '{name}'")).await
+}
 
 #[test]
 fn without_it_a_prepared_transaction_comes_at_its_commit() -> Result {
@@ -46,11 +52,7 @@ fn with_it_a_prepared_transaction_comes_when_it_is_prepared() -> Result {
             let mut watched = Watched::start(kit, &postgres, "shop", &[&SMALL_MEMORY[..], &["--two-phase"]].concat()).await?;
             // Small enough to come whole, and large enough to be streamed.
             for (name, from, count) in [("small", 1, 10), ("large", 1_001, 5_000), ("undone", 100_001, 10)] {
-                shop.run(&format!(
-                    "BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series({from}, {}) g; PREPARE TRANSACTION '{name}'",
-                    from + count - 1
-                ))
-                .await?;
+                prepare(&shop, name, from, count).await?;
             }
             watched.reached(&shop).await?;
             let events = watched.of("public.t")?;
@@ -171,11 +173,7 @@ fn a_prepared_transaction_of_a_partitioned_table_comes_when_it_is_prepared() -> 
         shop.run("CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (1000) TO (1000000)").await?;
         let mut watched = Watched::start(kit, &postgres, "shop", &[&SMALL_MEMORY[..], &["--two-phase"]].concat()).await?;
         for (name, from, count) in [("small", 1, 10), ("large", 1_001, 5_000)] {
-            shop.run(&format!(
-                "BEGIN; INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series({from}, {}) g; PREPARE TRANSACTION '{name}'",
-                from + count - 1
-            ))
-            .await?;
+            prepare(&shop, name, from, count).await?;
         }
         watched.reached(&shop).await?;
         let events = watched.of("public.t")?;

@@ -1,5 +1,6 @@
 //! A workload that does to tables whatever applications do: many kinds of tables, and writers that change them at full speed.
 
+mod alterations;
 mod shape;
 mod transaction;
 mod writer;

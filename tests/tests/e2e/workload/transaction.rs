@@ -4,12 +4,12 @@ use waltap_tests::Random;
 
 use super::shape::{IDS, Member};
 
-/// Makes up a transaction over some of the tables of one database.
-pub(super) fn transaction(tables: &[&Member], random: &mut Random) -> String {
+/// Makes up a transaction over some of the tables of one database. `alters`: it may truncate and alter them too.
+pub(super) fn transaction(tables: &[&Member], alters: bool, random: &mut Random) -> String {
     let mut statements = vec!["BEGIN".to_owned()];
     for _ in 0..=random.below(8) {
         if let Some(table) = random.choose(tables) {
-            statements.push(statement(table, random));
+            statements.push(statement(table, alters, random));
         }
     }
     if random.percent(5) {
@@ -22,12 +22,12 @@ pub(super) fn transaction(tables: &[&Member], random: &mut Random) -> String {
     statements.join(";\n")
 }
 
-fn statement(table: &Member, random: &mut Random) -> String {
+fn statement(table: &Member, alters: bool, random: &mut Random) -> String {
     let (id, n) = (random.below(IDS), random.below(1_000_000));
     match random.below(1000) {
-        0..2 => format!("TRUNCATE {}", table.table),
-        2..6 => table.alter(random.number() >> 16),
-        6..40 => table.insert(id, id + random.below(50), n),
+        0..2 if alters => format!("TRUNCATE {}", table.table),
+        2..6 if alters => table.alter(random.number() >> 16),
+        0..40 => table.insert(id, id + random.below(50), n),
         _ if !table.has_key() => table.insert(id, id, n),
         40..400 => table.insert(id, id + 1, n),
         400..750 => table.update(id, n),

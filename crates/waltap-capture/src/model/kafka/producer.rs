@@ -131,6 +131,10 @@ impl Producer {
         self.reported(|queue| queue.bytes <= bound - bound / 4).await;
     }
 
+    pub(crate) async fn at_most(&self, bytes: u64) {
+        self.reported(|queue| queue.bytes <= bytes).await;
+    }
+
     /// Waits until a look at the queue says so, or the producer is lost.
     pub(super) async fn reported(&self, enough: impl Fn(&Queue) -> bool) {
         loop {
@@ -183,7 +187,13 @@ impl State {
 
     /// An item is in Kafka; to be read, unless it belongs to a transaction.
     fn arrive(&mut self, producer: u64, item: Item) {
-        self.note(|| format!("producer {producer}: arrived {item:?}"));
+        self.note(|| match &item {
+            Item::Record(record) => format!("producer {producer}: arrived {record:?}"),
+            Item::Progress { key, value } => {
+                let value = value.as_deref().map_or("nothing".into(), String::from_utf8_lossy);
+                format!("producer {producer}: arrived progress {} = {value}", String::from_utf8_lossy(key))
+            }
+        });
         let now = self.now();
         match self.kafka.producers.get_mut(&producer).and_then(|queue| queue.transaction.as_mut()) {
             Some(transaction) => transaction.take(item, now),

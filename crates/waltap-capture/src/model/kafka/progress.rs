@@ -7,6 +7,8 @@ use waltap_error::{Code, Error, Result};
 use waltap_kafka::Entries;
 
 use super::super::world::{Process, State, World};
+use super::super::{CAPTURE, DATABASE};
+use crate::progress::is_late;
 
 /// How long the real one waits for Kafka, when the supervisor opens it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,6 +21,12 @@ pub(super) struct Write {
     number: u64,
     process: Process,
     entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Write {
+    fn is_of_slot(&self) -> bool {
+        self.entries.iter().all(|(key, _)| key.ends_with(b"/slot"))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -58,13 +66,14 @@ impl ProgressTopic {
         if let Some(last) = state.kafka.writes.iter().rfind(|write| write.process == self.process).map(|write| write.number) {
             land(state, last);
         }
-        // What an earlier run sent has arrived by now, or never will.
+        // What an earlier run sent has arrived by now, or never will; but for a slot record, which may come later still: of one that was cut off.
         let process = self.process;
-        let numbers: Vec<u64> =
-            state.kafka.writes.iter().filter(|write| write.process != process).map(|write| write.number).collect();
-        for number in numbers {
+        let earlier = state.kafka.writes.iter().filter(|write| write.process != process);
+        let earlier: Vec<(u64, bool)> = earlier.map(|write| (write.number, write.is_of_slot())).collect();
+        for (number, is_of_slot) in earlier {
             match state.random.percent(50) {
                 true => land(state, number),
+                false if is_of_slot && state.random.percent(50) => {}
                 false => state.kafka.writes.retain(|write| write.number != number),
             }
         }
@@ -128,6 +137,12 @@ fn land(state: &mut State, number: u64) {
     }
 }
 
+/// The key of an ask, without what all keys of the tap begin with.
+fn asked(key: &[u8]) -> Option<String> {
+    let rest = std::str::from_utf8(key).ok()?.strip_prefix(&format!("{CAPTURE}/{DATABASE}/"))?;
+    rest.starts_with("ask/").then(|| rest.to_owned())
+}
+
 impl State {
     /// A record of progress is there to be read.
     pub(super) fn set_progress(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -135,7 +150,11 @@ impl State {
             let value = value.as_deref().map_or("nothing".into(), String::from_utf8_lossy);
             format!("progress: {} = {value}", String::from_utf8_lossy(&key))
         });
+        if let (Some(ask), None) = (asked(&key), &value) {
+            self.requests.note(DATABASE, &ask, None);
+        }
         match value {
+            Some(value) if self.kafka.progress.get(&key).is_some_and(|before| is_late(&key, before, &value)) => None,
             Some(value) => self.kafka.progress.insert(key, value),
             None => self.kafka.progress.remove(&key),
         };

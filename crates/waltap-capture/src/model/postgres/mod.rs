@@ -3,6 +3,7 @@
 mod connection;
 mod copy;
 mod gathering;
+mod key_reader;
 mod replication;
 mod server;
 mod slot;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use waltap_pgoutput::Lsn;
 
 pub(crate) use copy::{SnapshotRows, SnapshotSession};
+pub(crate) use key_reader::KeyReader;
 pub(crate) use replication::Replication;
 pub(crate) use server::Server;
 pub(crate) use sql::Sql;
@@ -46,6 +48,8 @@ pub(super) struct Postgres {
     pub(super) leaving: bool,
     tells_empty_transactions: bool,
     streams_after: Option<usize>,
+    /// Transactions that are logged and not visible yet, and until when.
+    late: Vec<(u32, Duration)>,
     /// Where the slot was made: messages from before are nobody's.
     pub(super) begins: Option<Lsn>,
 }
@@ -77,6 +81,7 @@ impl Postgres {
             leaving: false,
             tells_empty_transactions: profile.tells_empty_transactions,
             streams_after: profile.streams_after,
+            late: Vec::new(),
             begins: None,
         }
     }
@@ -115,6 +120,8 @@ impl Postgres {
         self.slots.values_mut().for_each(Slot::forget_unwritten);
         self.slots.retain(|_, slot| slot.confirmed.is_some());
         self.wal.abort_all();
+        // What is in the log is there after recovery.
+        self.late.clear();
         self.up = false;
     }
 

@@ -4,7 +4,7 @@ use waltap_error::Result;
 
 use super::super::world::World;
 use super::connection::Connection;
-use super::{Replication, Sql};
+use super::{KeyReader, Replication, Sql};
 
 /// The server, as one run of waltap reaches it.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ impl Server {
 
     pub(crate) async fn sql(&self) -> Result<Sql> {
         Connection::open(&self.world).await.map(Sql::new)
+    }
+
+    pub(crate) async fn key_reader(&self) -> Result<KeyReader> {
+        Connection::open(&self.world).await.map(KeyReader::new)
     }
 
     pub(crate) async fn replication(&self) -> Result<Replication> {

@@ -44,6 +44,8 @@ impl Slot {
             database: Some(super::super::DATABASE.to_owned()),
             temporary: self.temporary,
             two_phase: false,
+            failover: false,
+            synced: false,
             active: self.reader.is_some(),
             active_pid: self.reader.map(|reader| reader as i32),
             restart_lsn: self.written,

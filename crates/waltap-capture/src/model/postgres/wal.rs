@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use waltap_pgoutput::Lsn;
-use waltap_postgres::catalog::{Column, Generated, Identity, ReplicaIdentity, Table};
+use waltap_postgres::catalog::{Column, Generated, Identity, ReplicaIdentity, Table, VisibleTransactions};
 
 use super::super::profile::Profile;
 use super::super::random::Random;
@@ -37,6 +37,15 @@ pub(in crate::model) enum What {
         from: i64,
         row: i64,
         value: String,
+    },
+    /// An update that leaves the value as it is, which the log does not tell then, as with TOAST.
+    Touch {
+        row: i64,
+    },
+    /// As [`What::Move`], and as [`What::Touch`].
+    Carry {
+        from: i64,
+        row: i64,
     },
     Delete {
         row: i64,
@@ -223,6 +232,15 @@ impl Wal {
         }
     }
 
+    pub(super) fn next_xid(&self) -> u32 {
+        self.next_xid
+    }
+
+    /// The rows that a snapshot sees, in the order of their key.
+    pub(super) fn rows_seen(&self, oid: u32, visible: &VisibleTransactions) -> Vec<(i64, String)> {
+        self.rows_of(oid, |transaction| visible.sees(transaction.xid)).into_iter().collect()
+    }
+
     pub(in crate::model) fn savepoint(&mut self, xid: u32) {
         let subxid = self.next_xid;
         self.next_xid += 1;
@@ -250,6 +268,17 @@ impl Wal {
 
     pub(in crate::model) fn changes_of(&self, xid: u32) -> &[Change] {
         self.open.get(&xid).map_or(&[], |open| open.changes.as_slice())
+    }
+
+    /// Whether a transaction that was committed has changed a table.
+    pub(in crate::model) fn has_changed(&self, xid: u32, oid: u32) -> bool {
+        let changes = |entry: &Entry| match entry {
+            Entry::Committed(transaction) if transaction.xid == xid => {
+                transaction.changes.iter().any(|change| change.table == oid)
+            }
+            _ => false,
+        };
+        self.entries.iter().any(changes)
     }
 
     pub(in crate::model) fn commit(&mut self, xid: u32, bytes: u64) -> Option<Lsn> {
@@ -333,11 +362,15 @@ impl Wal {
 
     /// The rows that a snapshot of that place holds.
     pub(in crate::model) fn rows_as_of(&self, oid: u32, lsn: Lsn) -> BTreeMap<i64, String> {
+        self.rows_of(oid, |transaction| transaction.commit_lsn < lsn)
+    }
+
+    fn rows_of(&self, oid: u32, is_in: impl Fn(&Transaction) -> bool) -> BTreeMap<i64, String> {
         let first = self.table(oid).map(|table| table.first_rows.clone()).unwrap_or_default();
         let mut rows: BTreeMap<(u32, i64), String> = first.into_iter().map(|(row, value)| ((oid, row), value)).collect();
         for entry in &self.entries {
             if let Entry::Committed(transaction) = entry
-                && transaction.commit_lsn < lsn
+                && is_in(transaction)
             {
                 transaction.changes.iter().filter(|change| change.table == oid).for_each(|change| apply(&mut rows, change));
             }
@@ -345,14 +378,20 @@ impl Wal {
         rows.into_iter().map(|((_, row), value)| (row, value)).collect()
     }
 
-    /// Rows that open transactions have touched, which nobody else may touch before they end.
-    pub(in crate::model) fn touched(&self) -> BTreeSet<(u32, i64)> {
+    /// Rows that open transactions have touched, and those that are late, which nobody else may touch before they end.
+    pub(in crate::model) fn touched(&self, late: &[u32]) -> BTreeSet<(u32, i64)> {
         let rows = |change: &Change| match &change.what {
-            What::Insert { row, .. } | What::Update { row, .. } | What::Delete { row } => vec![(change.table, *row)],
-            What::Move { from, row, .. } => vec![(change.table, *from), (change.table, *row)],
+            What::Insert { row, .. } | What::Update { row, .. } | What::Touch { row } | What::Delete { row } => {
+                vec![(change.table, *row)]
+            }
+            What::Move { from, row, .. } | What::Carry { from, row } => vec![(change.table, *from), (change.table, *row)],
             What::Truncate | What::Message { .. } => Vec::new(),
         };
-        self.open.values().flat_map(|open| &open.changes).flat_map(rows).collect()
+        let logged = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Committed(transaction) if late.contains(&transaction.xid) => Some(&transaction.changes),
+            _ => None,
+        });
+        self.open.values().map(|open| &open.changes).chain(logged).flatten().flat_map(rows).collect()
     }
 
     /// The catalog's tables.
@@ -416,6 +455,12 @@ fn apply(rows: &mut BTreeMap<(u32, i64), String>, change: &Change) {
             rows.remove(&(change.table, *from));
             rows.insert((change.table, *row), value.clone());
         }
+        What::Carry { from, row } => {
+            if let Some(value) = rows.remove(&(change.table, *from)) {
+                rows.insert((change.table, *row), value);
+            }
+        }
+        What::Touch { .. } => {}
         What::Delete { row } => {
             rows.remove(&(change.table, *row));
         }

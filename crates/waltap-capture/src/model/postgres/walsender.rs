@@ -256,6 +256,15 @@ impl Walsender {
                 let old = old_row(&mut old_buffer, *from, full);
                 self.send(change.lsn, &Message::Update(Update { relation_id: change.table, old: Some(old), new }));
             }
+            What::Touch { row } => {
+                let new = encode::tuple(&mut new_buffer, &[Value::Text(text(row).as_bytes()), Value::Unchanged]);
+                self.send(change.lsn, &Message::Update(Update { relation_id: change.table, old: None, new }));
+            }
+            What::Carry { from, row } => {
+                let new = encode::tuple(&mut new_buffer, &[Value::Text(text(row).as_bytes()), Value::Unchanged]);
+                let old = old_row(&mut old_buffer, *from, full);
+                self.send(change.lsn, &Message::Update(Update { relation_id: change.table, old: Some(old), new }));
+            }
             What::Delete { row } => {
                 let old = old_row(&mut old_buffer, *row, full);
                 self.send(change.lsn, &Message::Delete(Delete { relation_id: change.table, old }));

@@ -10,6 +10,7 @@ use super::super::Context;
 use super::super::acknowledger::Acknowledger;
 use super::super::transactions::{Step, Transactions};
 use super::{BOARD_INTERVAL, Session};
+use crate::progress::TableRecord;
 use crate::sabotage::{Sabotage, is_on};
 use crate::sink::Sink;
 
@@ -51,7 +52,7 @@ impl Session<'_> {
         self.reports.take(&mut self.confirmations)?;
         let durable = self.stream.settle(&mut self.confirmations)?;
         if let Delivery::AtLeastOnce(acknowledger) = &self.delivery {
-            acknowledger.advance(durable);
+            acknowledger.advance(durable, self.stream.reached(self.stream.confirmed()));
         }
         self.context.board.facts().confirmed = durable.lsn();
         Ok(())
@@ -87,19 +88,36 @@ impl Session<'_> {
 
     /// Commits what was sent, and the place behind it, as one; then tells PostgreSQL. Does nothing without Kafka transactions.
     pub(super) async fn commit(&mut self) -> Result<()> {
+        self.commit_with(Vec::new()).await
+    }
+
+    /// As [`Session::commit`], with records of tables beside those that are due anyway.
+    pub(super) async fn commit_with(&mut self, more: Vec<(u32, TableRecord)>) -> Result<()> {
+        if matches!(self.delivery, Delivery::AtLeastOnce(_)) {
+            return Ok(());
+        }
+        // A chunk goes in whole, with the word of it.
+        self.finish_chunk().await?;
+        let chunks = self.chunk_records();
         self.note_events(self.batch_began);
+        let passed = self.stream.passed();
+        let mut behind = self.stream.reached(passed).map(|reached| reached.behind).unwrap_or_default();
+        behind.retain(|oid, _| more.iter().all(|(of, record)| of != oid || record.paused.is_some()));
         let Delivery::ExactlyOnce(transactions) = &mut self.delivery else { return Ok(()) };
         transactions.begin_step(Step::Commit);
-        let record = transactions.next_record(self.stream.prospect(), self.stream.position());
+        let record = transactions.next_record(self.stream.prospect(), self.stream.position(), behind);
         let started = Instant::now();
         let sink = Arc::clone(&self.stream.sink);
         let store = self.progress.store().clone();
+        let chunk_records = chunks.iter().map(|written| (written.oid, written.record.clone()));
+        let tables: Vec<(u32, TableRecord)> = chunk_records.chain(more.iter().cloned()).collect();
         {
             let committing = async {
                 match is_on(Sabotage::ProgressOutside) {
                     true => store.write_slot(&record).await?,
                     false => store.send_slot(&sink, &record).await?,
                 }
+                store.send_tables(&sink, &tables).await?;
                 sink.commit().await
             };
             let mut committing = std::pin::pin!(committing);
@@ -119,6 +137,8 @@ impl Session<'_> {
             transactions.committed(record, durable, started)?;
         }
         self.context.board.facts().confirmed = durable.lsn();
+        self.progress.note_tables(more);
+        self.chunks_recorded(chunks);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
-use waltap_error::{Error, Kind, Result};
+use waltap_error::{Code, Error, Kind, Result};
 use waltap_ledger::Ledger;
 use waltap_postgres::replication::Filled;
 
@@ -58,7 +58,7 @@ impl Session<'_> {
     pub(super) async fn finish(mut self, wire: Wire) -> Result<()> {
         match &self.delivery {
             Delivery::AtLeastOnce(acknowledger) if is_on(Sabotage::DropAtStop) => {
-                acknowledger.advance(Ledger::new(self.stream.received()).durable());
+                acknowledger.advance(Ledger::new(self.stream.received()).durable(), None);
             }
             Delivery::AtLeastOnce(_) => self.drain(DRAIN_TIMEOUT).await?,
             Delivery::ExactlyOnce(_) => self.commit_rest(DRAIN_TIMEOUT).await?,
@@ -89,6 +89,10 @@ impl Session<'_> {
     /// Ends after an error: sees through what Kafka still takes, so that less has to be sent again. Gives the error that came first.
     pub(super) async fn give_up(mut self, error: Error) -> Error {
         let error = self.reports.check().err().unwrap_or(error);
+        if error.code() == Code::OTHER_CLUSTER {
+            // What the wrong one confirms counts for nothing, so nothing more is sent and nothing more is told to PostgreSQL.
+            return error;
+        }
         if self.stream.sink.is_transactional() {
             let cause = self.stream.sink.cause(CAUSE_PATIENCE).await;
             abort(self.context, &self.stream.sink).await;

@@ -1,7 +1,10 @@
 //! A session: from connecting to the end of the connection, with a ledger and a sink of its own.
 
+mod asks;
+mod chunks;
 mod delivery;
 mod ending;
+mod pausing;
 mod replaying;
 mod rows;
 
@@ -15,21 +18,28 @@ use waltap_ledger::GroupId;
 use waltap_postgres::catalog::Table;
 use waltap_postgres::replication::{Filled, StartOptions};
 
+use self::asks::asked;
+use self::chunks::{SLICE_ROWS, slice_due};
 use self::delivery::{Delivery, abort};
 use self::ending::patience_ended;
 use self::replaying::next_piece;
 use self::rows::{Exporting, ready};
 use super::acknowledger::Acknowledger;
+use super::chunks::Chunks;
 use super::discovery::Discovery;
 use super::export::{HeldSnapshot, export};
+use super::heartbeat::Heartbeat;
 use super::opening::{self, Opening, Ready, Rows, ended_by_server, open_once};
 use super::side_topics::Pulse;
 use super::spill::{Replay, Spill};
+use super::standing::Standing;
 use super::stream::{Ahead, Stream, Streamed, Taken};
 use super::transactions::Transactions;
 use super::{Context, TypeCache, encoder, stop_asked};
+use crate::clock::since_1970;
 use crate::options::SnapshotMode;
 use crate::progress::Progress;
+use crate::requests::Requested;
 use crate::sink::Reports;
 use crate::snapshot::Reading;
 use crate::source::{Status, Wire};
@@ -81,6 +91,11 @@ async fn reached(time: Option<Instant>) {
     }
 }
 
+/// Waits for frames, unless some are there that were not taken. Cancel safe.
+async fn frames(wire: &mut Wire, are_there: bool) -> Result<Filled> {
+    if are_there { Ok(Filled::Data) } else { wire.fill().await }
+}
+
 /// `None` when the stop came first.
 async fn until_shutdown<T>(shutdown: &mut watch::Receiver<bool>, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     tokio::select! {
@@ -114,7 +129,8 @@ async fn read_once(context: &Context, shutdown: &mut watch::Receiver<bool>) -> R
 }
 
 async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, memory, mut progress, replication, start, record, rows, sink, reports, side_topics, claim } = ready;
+    let Ready { look, memory, mut progress, replication, start, mut record, known, rows, sink, reports, side_topics, claim } =
+        ready;
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
@@ -131,6 +147,8 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
             if read?.is_none() {
                 return Ok(Ended::Asked);
             }
+            // However long it took, it counts from its end.
+            record.begun_anew = record.begun_anew.map(|_| since_1970().as_secs());
             None
         }
     };
@@ -144,20 +162,31 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         status_interval: None,
     };
     let (mut wire, status) = replication.start(options).await?;
-    let known = record.position;
+    let position = record.position;
+    let acknowledged = record.acknowledged.unwrap_or(start);
+    context.sent.begin(record.reached().unwrap_or(start));
     let streaming = &context.options().streaming;
     let spill = Spill::new(streaming.spill_directory.clone(), streaming.spill_memory);
     let streamed = Streamed::new(spill, streaming.two_phase, &context.database);
+    let standing = Standing::default();
     let mut session = Session {
         context,
         delivery: match context.transactions() {
-            Some(bounds) => {
-                Delivery::ExactlyOnce(Box::new(Transactions::new(bounds, context.transaction_budget(), record, status.clone())))
+            Some(bounds) => Delivery::ExactlyOnce(Box::new(Transactions::new(
+                bounds,
+                context.transaction_budget(),
+                record,
+                standing.clone(),
+                status.clone(),
+            ))),
+            None => {
+                Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, standing.clone(), status.clone()))
             }
-            None => Delivery::AtLeastOnce(Acknowledger::start(progress.store().clone(), record, status.clone())),
         },
+        standing,
+        _heartbeat: Heartbeat::start(context),
         discovery: Discovery::start(context.clone(), &look, memory),
-        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, streamed, known),
+        stream: Stream::new(Arc::clone(&sink), encoder(context), start, side_topics, streamed, known, position),
         pulse: Pulse::start(context),
         catalog: look.tables,
         progress,
@@ -166,13 +195,29 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         status,
         held: None,
         exporting: None,
+        chunks: Chunks::new(context),
+        requested: context.requested.clone(),
         replaying: None,
+        begins_anew: false,
+        is_cut: false,
         confirmations: Vec::new(),
         events_shown: 0,
         batch_began: Instant::now(),
     };
     // Boxed: it is made once a session.
-    let result = claim.while_held(Box::pin(session.work(&mut wire, held, shutdown))).await;
+    let work = claim.while_held(Box::pin(session.work(&mut wire, held, shutdown)));
+    let result = tokio::select! {
+        biased;
+        error = context.shared.given_up.of(&context.database) => {
+            // Or readers would wait for it until Kafka's timeout.
+            abort(context, &sink).await;
+            return Err(error);
+        }
+        result = work => result,
+    };
+    if let Some(position) = session.stream.position() {
+        context.sent.note(position.last_event(), acknowledged);
+    }
     match result {
         Ok(()) => session.finish(wire).await.map(|()| Ended::Asked),
         // Another may be sending already: nothing more is sent. With Kafka transactions it has ended ours.
@@ -199,13 +244,22 @@ struct Session<'a> {
     pulse: Pulse,
     status: Status,
     delivery: Delivery,
+    standing: Standing,
     discovery: Discovery,
+    _heartbeat: Heartbeat,
     /// A snapshot under which tables are read again once the stream has reached it.
     held: Option<HeldSnapshot>,
     /// A snapshot on its way, for tables that have joined.
     exporting: Option<Exporting>,
+    /// Tables whose rows are read while the stream goes on.
+    chunks: Chunks,
+    requested: watch::Receiver<Arc<Requested>>,
     /// A transaction that has waited for its commit and is being sent. No frame is taken meanwhile.
     replaying: Option<Replay>,
+    /// Whether the session is to end, since another one begins at another place.
+    begins_anew: bool,
+    /// Whether frames have arrived that were not taken, since something else goes first.
+    is_cut: bool,
     confirmations: Vec<(GroupId, u64)>,
     /// Of the stream's events, those that are on the board.
     events_shown: u64,
@@ -216,6 +270,7 @@ struct Session<'a> {
 impl Session<'_> {
     /// Works until the stop, which is `Ok`, or an error.
     async fn work(&mut self, wire: &mut Wire, held: Option<HeldSnapshot>, shutdown: &mut watch::Receiver<bool>) -> Result<()> {
+        self.begin_behind();
         if let Some(held) = held
             && until_shutdown(shutdown, self.take_over(held, None)).await?.is_none()
         {
@@ -223,10 +278,14 @@ impl Session<'_> {
         }
         // A table may have changed while it was to be read.
         self.export_unread();
+        self.resume_chunks();
+        if until_shutdown(shutdown, self.take_asks()).await?.is_none() {
+            return Ok(());
+        }
         let mut ticks = interval(BOARD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let commit_time = self.commit_time();
+        while !self.begins_anew {
+            let (commit_time, next_slice) = (self.commit_time(), self.chunks.slice_due());
             // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
             // none of the others is ready again at once.
             tokio::select! {
@@ -247,6 +306,14 @@ impl Session<'_> {
                     }
                     self.export_unread();
                 }
+                // Between two transactions, so that a pause parts none.
+                () = asked(&mut self.requested), if !self.stream.is_in_transaction() => {
+                    if until_shutdown(shutdown, self.take_asks()).await?.is_none() {
+                        return Ok(());
+                    }
+                }
+                due = self.chunks.next() => self.take_due(due)?,
+                () = self.reports.for_snapshot(), if !self.chunks.sent.is_empty() => {}
                 () = self.pulse.due() => {
                     // What is staged then is handed over at the end, if there is room.
                     if until_shutdown(shutdown, self.beat()).await?.is_none() {
@@ -264,7 +331,7 @@ impl Session<'_> {
                     }
                 }
                 // Before the commit: what has come already goes into it.
-                filled = wire.fill(), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
+                filled = frames(wire, self.is_cut), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;
@@ -273,6 +340,12 @@ impl Session<'_> {
                         taken = self.take_batch(wire) => taken?,
                     },
                 },
+                // What the stream brings goes first; a slice goes with each of its batches.
+                () = slice_due(&self.stream.sink, next_slice), if self.chunks.is_sending() => {
+                    if until_shutdown(shutdown, self.send_slice(SLICE_ROWS)).await?.is_none() {
+                        return Ok(());
+                    }
+                }
                 () = reached(commit_time) => {
                     if until_shutdown(shutdown, self.commit()).await?.is_none() {
                         return Ok(());
@@ -280,13 +353,22 @@ impl Session<'_> {
                 }
             }
             self.settle()?;
+            if self.has_caught_up() && until_shutdown(shutdown, self.end_catching_up()).await?.is_none() {
+                return Ok(());
+            }
+            self.drive_chunks();
             self.show();
         }
+        self.end_transaction(wire).await
     }
 
     /// Takes every frame that has arrived.
     async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
         self.begin_batch();
+        self.is_cut = false;
+        if self.may_send_slice() {
+            self.send_slice(SLICE_ROWS).await?;
+        }
         while let Some(frame) = wire.next_frame()? {
             if let Some(held) = &self.held
                 && let Ahead::Reaches(lsn) = self.stream.look_ahead(frame)?
@@ -296,9 +378,18 @@ impl Session<'_> {
                 self.read_held(held).await?;
             }
             self.take(frame).await?;
+            self.reach_chunk();
+            if self.stream.watch.is_pressed() {
+                self.relieve_chunk().await?;
+            }
             self.commit_if_due().await?;
             if self.replaying.is_some() {
                 // The frames that are left come after it.
+                break;
+            }
+            if !self.stream.is_in_transaction() && self.requested.has_changed().unwrap_or(false) {
+                // What is asked has its time between two transactions; under load the end of a batch is seldom there.
+                self.is_cut = true;
                 break;
             }
         }

@@ -162,10 +162,11 @@ impl Session<'_> {
     /// is held, its place is still to come.
     pub(super) fn move_snapshot_horizon(&mut self) {
         if self.context.options().streaming.two_phase {
-            self.stream.streamed.snapshot_horizon = match self.held.is_some() || self.exporting.is_some() {
-                true => Lsn(u64::MAX),
-                false => self.progress.newest_snapshot(),
-            };
+            self.stream.streamed.snapshot_horizon =
+                match self.held.is_some() || self.exporting.is_some() || !self.chunks.is_idle() {
+                    true => Lsn(u64::MAX),
+                    false => self.progress.newest_snapshot(),
+                };
         }
     }
 }

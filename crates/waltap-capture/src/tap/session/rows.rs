@@ -10,12 +10,15 @@ use waltap_error::{Code, Error, Result};
 use waltap_pgoutput::Lsn;
 use waltap_postgres::catalog::Table;
 
+use super::super::behind::end_of_pauses;
+use super::super::chunks::{begin_joined, joined_in_chunks};
 use super::super::discovery::Look;
 use super::super::export::{HeldSnapshot, export};
 use super::super::leaves::note_leaves;
 use super::super::opening::unread;
 use super::Session;
-use crate::progress::{TableRecord, TableState};
+use crate::clock::unix_millis;
+use crate::progress::{ChunkAnswer, TableRecord, TableState};
 use crate::sabotage::{Sabotage, is_on};
 use crate::snapshot::{ExportedSnapshot, Reading};
 use crate::status::TapState;
@@ -53,16 +56,39 @@ impl Session<'_> {
     /// Takes a new look at the catalog: tables that have joined are to be read.
     pub(super) async fn follow(&mut self, look: Look) -> Result<()> {
         self.catalog = look.tables;
-        let captured = |oid: u32| self.catalog.iter().any(|table| table.oid == oid);
+        let catalog = Arc::clone(&self.catalog);
+        let captured = |oid: u32| catalog.iter().any(|table| table.oid == oid);
         let (server, confirmed) = {
             let mut facts = self.context.board.facts();
             facts.tables = self.catalog.len();
             (facts.server, facts.confirmed)
         };
-        self.progress.keep(captured, server, confirmed).await?;
+        self.settle_chunk_records().await?;
+        let resumed = self.progress.keep(captured, server, confirmed).await?;
+        self.begins_anew |= !resumed.is_empty();
+        end_of_pauses(self.context, &resumed);
+        let gone = self.chunks.jobs.iter().map(|job| job.oid).filter(|oid| !self.progress.is_in_chunks(*oid));
+        for oid in gone.collect::<Vec<_>>() {
+            self.drop_chunks(oid);
+        }
         self.context.release_topics(&self.progress, &self.catalog).await?;
         note_leaves(self.context, &mut self.progress, &self.catalog).await?;
+        let catalog = Arc::clone(&self.catalog);
+        self.read_joined_in_chunks(&catalog).await?;
         self.export_unread();
+        Ok(())
+    }
+
+    /// Has tables that have joined be read in chunks, where that was asked for.
+    async fn read_joined_in_chunks(&mut self, tables: &[Table]) -> Result<()> {
+        let is_new = |table: &Table| self.progress.table(table.oid).is_none();
+        if !joined_in_chunks(self.context) || !tables.iter().any(is_new) {
+            return Ok(());
+        }
+        let sql = self.context.sql().await?;
+        begin_joined(self.context, &sql, &mut self.progress, tables).await?;
+        self.refresh_tables();
+        self.resume_chunks();
         Ok(())
     }
 
@@ -91,6 +117,11 @@ impl Session<'_> {
 
     /// A change came of a table of which nothing was read. Nothing of it is sent before its rows, so the stream waits for them.
     pub(super) async fn read_first(&mut self, oid: u32) -> Result<()> {
+        if joined_in_chunks(self.context) {
+            let sql = self.context.sql().await?;
+            let tables = self.context.tables(&sql, &[oid]).await?;
+            self.read_joined_in_chunks(&tables).await?;
+        }
         while self.progress.table(oid).is_none() {
             // What is on its way comes first: it may hold this table, and others that would be asked for next.
             let held = match &mut self.exporting {
@@ -183,7 +214,27 @@ impl Session<'_> {
         // One that was attached since this look will be read.
         let leaves = self.catalog.iter().find(|table| table.oid == oid).map_or(&[][..], |table| &table.leaves);
         let leaves = leaves.iter().map(|leaf| leaf.oid).collect();
-        let record = TableRecord { schema, table, state: TableState::Done, since: commit, leaves, left: None };
+        let paused = self.progress.table(oid).and_then(|record| record.paused);
+        let answer = self.progress.table(oid).and_then(|record| match &record.chunks {
+            Some(chunks) => {
+                Some(ChunkAnswer { id: chunks.id.clone(), rows: chunks.rows, answered_at: unix_millis(), refused: None })
+            }
+            None => record.answer.clone(),
+        });
+        let record = TableRecord {
+            schema,
+            table,
+            state: TableState::Done,
+            since: commit,
+            leaves,
+            left: None,
+            chunks: None,
+            paused,
+            answer,
+            marked_anew: None,
+        };
+        self.settle_chunk_records().await?;
+        self.drop_chunks(oid);
         // What was sent of it before counts as done from then on: a crash would not bring it again.
         self.see_through().await?;
         self.progress.set_tables(vec![(oid, record)]).await?;
@@ -207,12 +258,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn refresh_tables(&mut self) {
+    pub(super) fn refresh_tables(&mut self) {
         self.stream.tables.refresh(self.context.options().snapshot, &self.progress);
         self.move_snapshot_horizon();
     }
 
     fn show_state(&mut self) {
+        self.standing.note(self.progress.has_unread());
         self.move_snapshot_horizon();
         self.context.board.set_state(match self.held.is_some() || self.exporting.is_some() {
             true => TapState::Snapshot,

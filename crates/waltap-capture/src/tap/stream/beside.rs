@@ -6,6 +6,7 @@ use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
 use waltap_ledger::GroupId;
 use waltap_pgoutput::{LogicalMessage, Lsn, PgTime};
+use waltap_postgres::copy::MESSAGE_PREFIX;
 
 use super::{Stream, Taken, hand_over, imbalance, out_of_place};
 use crate::position::Position;
@@ -13,6 +14,10 @@ use crate::sink::{Account, Outgoing, Topic};
 
 impl Stream {
     pub(super) fn logical_message(&mut self, lsn: Lsn, message: LogicalMessage<'_>) -> Result<Taken> {
+        if message.prefix == MESSAGE_PREFIX {
+            // A mark of waltap's own is no event.
+            return if message.transactional { self.skip() } else { Ok(Taken::Done) };
+        }
         let is_repeat = match (&self.open, message.transactional) {
             (Some(open), true) => open.is_repeat(),
             _ => self.known.is_some_and(|known| known.has_message(message.lsn)),
@@ -37,7 +42,7 @@ impl Stream {
                 (self.ledger.open(), stamp)
             }
         };
-        self.send_beside(&topic, account, false, |encoder, out| encoder.message(&stamp, &message, out))?;
+        self.send_beside(&topic, account, false, Some(&stamp), |encoder, out| encoder.message(&stamp, &message, out))?;
         if !message.transactional {
             self.position = Some(Position::after_message(message.lsn));
             self.ledger.close(account, message.lsn).map_err(imbalance)?;
@@ -50,7 +55,7 @@ impl Stream {
         let Some(topic) = self.side_topics.heartbeats.clone() else { return Ok(()) };
         let now = PgTime::from(SystemTime::now());
         let account = self.ledger.open();
-        self.send_beside(&topic, account, false, |encoder, out| encoder.heartbeat(now, out))?;
+        self.send_beside(&topic, account, false, None, |encoder, out| encoder.heartbeat(now, out))?;
         self.ledger.close(account, Lsn::ZERO).map_err(imbalance)
     }
 
@@ -61,9 +66,13 @@ impl Stream {
         topic: &Topic,
         account: GroupId,
         is_repeat: bool,
+        stamp: Option<&Stamp>,
         write: impl FnOnce(&mut Encoder, &mut Outgoing<'_>) -> Result<(), waltap_event::Failure<Error>>,
     ) -> Result<()> {
         let mut out = Outgoing::new(&self.sink, topic, Account::Stream(account), &mut self.staged).silent(is_repeat);
+        if let Some(stamp) = stamp {
+            out = out.at(stamp);
+        }
         let written = write(&mut self.encoder, &mut out);
         let records = out.records;
         self.bytes += out.bytes;

@@ -34,8 +34,14 @@ pub(crate) mod scope {
     pub(crate) const TOPICS: u8 = 4;
     /// `status`.
     pub(crate) const STATUS: u8 = 8;
+    /// `pause` and `resume`.
+    pub(crate) const REQUESTS: u8 = 16;
+    /// `drop`.
+    pub(crate) const DROP: u8 = 32;
+    /// `dead-letters`.
+    pub(crate) const DEAD_LETTERS: u8 = 64;
     /// All of them.
-    pub(crate) const ALL: u8 = CAPTURE | SLOTS | TOPICS | STATUS;
+    pub(crate) const ALL: u8 = CAPTURE | SLOTS | TOPICS | STATUS | REQUESTS | DROP | DEAD_LETTERS;
 }
 
 /// One setting.

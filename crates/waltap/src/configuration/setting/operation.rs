@@ -30,12 +30,36 @@ pub(super) const OPERATION: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "on-slot-lost",
+        value_name: "ACTION",
+        heading: HEADING,
+        default: Some("fail"),
+        choices: &[
+            ("fail", "it stops, with what is lost and how to begin anew"),
+            ("resnapshot", "it begins anew by itself, with a new slot, and reads every table again"),
+        ],
+        help: "What becomes of a database's capture whose slot was dropped, moved or invalidated, or whose server went back in time",
+        more: "Either way changes are lost, and that is said (WT0010, WT0011, WT0012, WT0056). It begins anew once a day at most, unless it \
+               streams for an hour in between (WT0059). Rows that were deleted meanwhile stay in the topics: a snapshot does not show them.",
+        ..PLAIN
+    },
+    Setting {
         key: "stall-timeout",
         value_name: "DURATION|off",
         heading: HEADING,
         default: Some("5m"),
         help: "How long nothing may move of a tap that is behind before that is an alarm, with what it waits for",
         more: "The alarm is in the log, in /metrics and in /readyz, which answers 503 then. Examples: 30s, 5m, off",
+        ..PLAIN
+    },
+    Setting {
+        key: "heartbeat-interval",
+        value_name: "DURATION|off",
+        heading: HEADING,
+        default: Some("off"),
+        help: "How often to write a message into the log of each database, so that its slot moves where nobody writes",
+        more: "No slot needs it to give its log up. It is written by pg_logical_emit_message with the prefix waltap.mark, and becomes no event. \
+               Examples: 1m, 5m, off",
         ..PLAIN
     },
     Setting {
@@ -46,7 +70,28 @@ pub(super) const OPERATION: &[Setting] = &[
         scope: scope::CAPTURE | scope::STATUS,
         help: "The address of the status server: /healthz, /readyz, /metrics, /status",
         more: "It asks nobody for a password: keep it on this machine, or on a network that you trust. Port 0 takes a free one and logs it; \
-               `off` serves nothing.\nExamples: 127.0.0.1:9000, 0.0.0.0:8642, [::1]:0, off",
+               `off` serves nothing. An address beyond this machine needs --http-public.\n\
+               Examples: 127.0.0.1:9000, 0.0.0.0:8642, [::1]:0, off",
+        ..PLAIN
+    },
+    Setting {
+        key: "http-public",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: HEADING,
+        default: Some("false"),
+        help: "Whether the status server may listen beyond this machine, for everybody who reaches it",
+        more: "It shows names of databases, slots and topics, positions and errors; no rows and no secrets.",
+        ..PLAIN
+    },
+    Setting {
+        key: "core-dumps",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: HEADING,
+        default: Some("false"),
+        help: "Whether the process may be looked into by others of its user: core dumps, debuggers, profilers",
+        more: "Passwords and rows are in its memory. Root may look at any time.",
         ..PLAIN
     },
     Setting {

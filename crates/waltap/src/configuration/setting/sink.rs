@@ -22,7 +22,7 @@ pub(super) const SINK: &[Setting] = &[
         shape: Shape::List,
         value_name: "HOST:PORT,...",
         heading: HEADING,
-        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS | scope::REQUESTS | scope::DROP | scope::DEAD_LETTERS,
         help: "The Kafka brokers to begin with; the others are learned from them",
         more: "Example: --brokers localhost:9092",
         ..PLAIN
@@ -33,7 +33,7 @@ pub(super) const SINK: &[Setting] = &[
         value_name: "NAME=VALUE",
         heading: HEADING,
         secret: true,
-        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::TOPICS | scope::REQUESTS | scope::DROP | scope::DEAD_LETTERS,
         help: "A property of librdkafka; may be repeated",
         more: "As variables: WALTAP_KAFKA_ and the property's name in capitals with _ for each dot, which is the place for a secret: \
                WALTAP_KAFKA_SASL_PASSWORD. Properties of the file, the variables and the flags are put together; the stronger wins \
@@ -82,6 +82,29 @@ pub(super) const SINK: &[Setting] = &[
         default: Some("256MiB"),
         help: "The size of a Kafka transaction at which a PostgreSQL transaction is parted over several, with exactly-once",
         more: "Below it, each PostgreSQL transaction is seen as a whole or not at all. Examples: 64MiB, 1GB",
+        ..PLAIN
+    },
+    Setting {
+        key: "on-bad-event",
+        value_name: "ACTION",
+        heading: HEADING,
+        default: Some("stop"),
+        choices: &[
+            ("stop", "its database stops there; nothing is lost, and nothing behind it is sent"),
+            ("dead-letter", "it is written to --dead-letter-topic, whole, in pieces, and what is behind it goes on"),
+        ],
+        help: "What becomes of an event that is too large for Kafka",
+        more: "An alarm and waltap_dead_letters_total say that there are some. See waltap dead-letters, and docs/dead-letters.md",
+        ..PLAIN
+    },
+    Setting {
+        key: "dead-letter-topic",
+        value_name: "TOPIC",
+        heading: HEADING,
+        default: Some(waltap_capture::DEAD_LETTER_TOPIC_DEFAULT),
+        scope: scope::CAPTURE | scope::DEAD_LETTERS,
+        help: "The topic of events that are too large for their own, made when it is missing",
+        more: "Compacted, so that they stay until they are sent. Captures may share it.",
         ..PLAIN
     },
 ];

@@ -10,12 +10,13 @@ pub(super) const SOURCE: &[Setting] = &[
         value_name: "URL",
         heading: HEADING,
         secret: true,
-        scope: scope::CAPTURE | scope::SLOTS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::REQUESTS | scope::DROP,
         help: "The PostgreSQL server: a postgres:// URL, or key=value pairs as libpq reads them",
         more: "Several hosts, unix sockets, sslmode and the other parameters of libpq are understood; what the URL leaves out is taken \
                from PGUSER, PGPASSWORD, PGSSLMODE and the like, and the password from ~/.pgpass too.\n\
                Keep the password out of the URL on the command line: every user of the machine can read a command line. Use PGPASSWORD, \
                ~/.pgpass or --source-password-file.\n\
+               A standby of PostgreSQL 16 or later will do, with publications that were made on its primary: docs/standby.md.\n\
                Examples:\n  postgres://waltap@db.example.com:5432\n  postgres://waltap@one,two/?target_session_attrs=read-write&sslmode=verify-full",
         ..PLAIN
     },
@@ -23,7 +24,7 @@ pub(super) const SOURCE: &[Setting] = &[
         key: "source-password-file",
         value_name: "FILE",
         heading: HEADING,
-        scope: scope::CAPTURE | scope::SLOTS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::REQUESTS | scope::DROP,
         help: "A file that holds the password of the source and nothing else",
         more: "It goes before every other password and is read again at each connection, so that a rotated password is picked up.",
         ..PLAIN
@@ -33,7 +34,7 @@ pub(super) const SOURCE: &[Setting] = &[
         value_name: "NAME",
         heading: HEADING,
         default: Some("waltap"),
-        scope: scope::CAPTURE | scope::SLOTS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::REQUESTS,
         help: "The capture's name, which begins the names of its slots, publications and progress",
         more: "Small letters, digits and underscores, at most 24. A capture with another name is another capture: it has slots of its own and begins anew.",
         ..PLAIN
@@ -43,7 +44,7 @@ pub(super) const SOURCE: &[Setting] = &[
         shape: Shape::List,
         value_name: "PATTERN,...",
         heading: HEADING,
-        scope: scope::CAPTURE | scope::SLOTS,
+        scope: scope::CAPTURE | scope::SLOTS | scope::REQUESTS,
         help: "Databases to capture, or to look at; none named means all, those made later too",
         more: "Globs. Templates and databases that take no connections are never meant.\nExample: --database shop,crm_*",
         ..PLAIN
@@ -111,6 +112,17 @@ pub(super) const SOURCE: &[Setting] = &[
         heading: HEADING,
         help: "A publication that you made, to be read as it is, instead of waltap's own",
         more: "waltap then neither makes nor changes a publication. It must be there in every captured database.",
+        ..PLAIN
+    },
+    Setting {
+        key: "failover-slot",
+        shape: Shape::Switch,
+        value_name: "BOOL",
+        heading: HEADING,
+        default: Some("false"),
+        help: "Whether standbys keep the slots too, so that the capture goes on after a failover (PostgreSQL 17 and later)",
+        more: "A slot that is there already is altered. The standby needs sync_replication_slots and hot_standby_feedback, the primary \
+               synchronized_standby_slots: docs/failover.md. Name all hosts in --source, with target_session_attrs=primary.",
         ..PLAIN
     },
     Setting {
