@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use waltap_tests::{Failure, Result, Waltap, ensure};
+use waltap_bench::reader::{self, Isolation};
+use waltap_bench::sampler::usage;
+use waltap_tests::{Failure, Result, ensure};
 
-use super::reader::Isolation;
-use super::{Bench, DELIVERIES, reader};
+use super::{Bench, DELIVERIES};
 
 /// One kind of transactions.
 #[derive(Clone, Copy, Debug)]
@@ -91,20 +92,12 @@ pub(crate) async fn drain(bench: &Bench<'_>, workload: Workload, delivery: &str,
     let broken = |error: tokio::task::JoinError| Failure::new(error.to_string());
     let took = last.await.map_err(broken)?? - first.await.map_err(broken)??;
     let rows = f64::from(workload.rows);
+    let used = usage(waltap.process().id()).ok_or_else(|| Failure::new("waltap has ended"))?;
     let drained = Drained {
         rate: rows / took.as_secs_f64(),
-        cpu_micros: cpu_micros(&mut waltap)? / rows,
-        peak_mebibytes: waltap.process().peak_resident_bytes()? as f64 / f64::from(1 << 20),
+        cpu_micros: used.cpu.as_secs_f64() * 1e6 / rows,
+        peak_mebibytes: used.peak_bytes as f64 / f64::from(1 << 20),
     };
     ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
     Ok(drained)
-}
-
-/// User and system time of a process so far, in microseconds (proc(5), fields 14 and 15, in ticks of 10 ms).
-fn cpu_micros(waltap: &mut Waltap) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", waltap.process().id()))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    // Behind the name in parentheses comes field 3.
-    Ok((ticks(11) + ticks(12)) * 10_000.0)
 }

@@ -1,15 +1,14 @@
-//! What exactly-once delivery costs beside at-least-once: throughput from a backlog, and latency from commit to reader.
+//! What exactly-once delivery costs beside at-least-once: throughput from a backlog.
 //!
 //! Both deliver the same log, from slots that were made before it was written, in turns. The reader is a consumer of committed records, so that
 //! what it waits for is what a reader waits for.
 
 mod backlog;
-mod latency;
-mod reader;
 
 use std::time::Duration;
 
-use waltap_bench::table;
+use waltap_bench::statistics::{Spread, median};
+use waltap_bench::{parameters, table};
 use waltap_tests::{Kafka, Kit, Postgres, PostgresOptions, Result, Waltap, run_within};
 
 use backlog::Drained;
@@ -17,14 +16,8 @@ use backlog::Drained;
 /// The two guarantees, by their names on the command line.
 const DELIVERIES: [&str; 2] = ["at-least-once", "exactly-once"];
 
-/// How many turns each takes, unless the first argument says otherwise.
-const ROUNDS: usize = 5;
-
-/// Transactions a second for the latencies.
-const RATES: [u32; 2] = [100, 1_000];
-
 fn main() -> Result {
-    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let rounds = parameters::rounds()?;
     println!("{}; {rounds} rounds in turns\n", table::machine());
     run_within("bench_delivery", Duration::from_secs(3_600), async |kit| {
         let settings = PostgresOptions::default().set("max_replication_slots", "100").set("max_wal_senders", "100");
@@ -37,12 +30,6 @@ fn main() -> Result {
             "From a backlog, from the first record in Kafka to the last one that a reader of committed records sees: medians, and the range of the ratios.\n"
         );
         table::print(&["workload", "at-least-once, rows/s", "exactly-once, rows/s", "ratio", "CPU µs a row", "peak MiB"], &rows);
-        println!("\nFrom before the commit to the reader, in milliseconds: medians of {rounds} rounds of 10 s.\n");
-        let mut rows = Vec::new();
-        for rate in RATES {
-            rows.extend(latencies(&bench, rate, rounds).await?);
-        }
-        table::print(&["transactions a second", "delivery", "median", "99 of 100", "slowest"], &rows);
         Ok(())
     })
 }
@@ -71,37 +58,16 @@ async fn throughput(bench: &Bench<'_>, workload: backlog::Workload, rounds: usiz
             drained.push(backlog::drain(bench, workload, delivery, round).await?);
         }
     }
-    let ratios: Vec<f64> = drained[0].iter().zip(&drained[1]).map(|(least, once)| once.rate / least.rate).collect();
-    let median = |of: fn(&Drained) -> f64| drained.each_ref().map(|drained| median(drained.iter().map(of)));
+    let ratios = Spread::of(drained[0].iter().zip(&drained[1]).map(|(least, once)| once.rate / least.rate));
+    let medians = |of: fn(&Drained) -> f64| drained.each_ref().map(|drained| median(drained.iter().map(of)));
     let ([least, once], [least_cpu, once_cpu], [least_memory, once_memory]) =
-        (median(|drained| drained.rate), median(|drained| drained.cpu_micros), median(|drained| drained.peak_mebibytes));
-    let (low, high) = (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+        (medians(|drained| drained.rate), medians(|drained| drained.cpu_micros), medians(|drained| drained.peak_mebibytes));
     Ok(vec![vec![
         workload.name.to_owned(),
         format!("{least:.0}"),
         format!("{once:.0}"),
-        format!("{:.2} ({low:.2} to {high:.2})", self::median(ratios.iter().copied())),
+        ratios.map_or_else(String::new, |ratios| ratios.to_string()),
         format!("{least_cpu:.1}, {once_cpu:.1}"),
         format!("{least_memory:.0}, {once_memory:.0}"),
     ]])
-}
-
-async fn latencies(bench: &Bench<'_>, rate: u32, rounds: usize) -> Result<Vec<Vec<String>>> {
-    let mut found: [Vec<latency::Quantiles>; 2] = Default::default();
-    for round in 0..rounds {
-        for (delivery, found) in DELIVERIES.iter().zip(&mut found) {
-            found.push(latency::measure(bench, rate, delivery, round).await?);
-        }
-    }
-    let row = |(delivery, found): (&&str, &Vec<latency::Quantiles>)| {
-        let median = |of: fn(&latency::Quantiles) -> f64| format!("{:.1}", median(found.iter().map(of)));
-        vec![rate.to_string(), (*delivery).to_owned(), median(|q| q.median), median(|q| q.p99), median(|q| q.slowest)]
-    };
-    Ok(DELIVERIES.iter().zip(&found).map(row).collect())
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -7,15 +7,14 @@
 // A benchmark that cannot go on says so by stopping.
 #![allow(clippy::expect_used)]
 
-mod formats;
 mod rows;
 mod values;
 
+use waltap_bench::formats::{Bench, Form};
 use waltap_bench::measure::{Subject, keep, nanoseconds};
 use waltap_bench::table::{machine, print};
 use waltap_pgoutput::Value;
 
-use self::formats::{Bench, Form};
 use self::rows::TABLES;
 use self::values::{SAMPLES, Sample};
 

@@ -1,6 +1,6 @@
 //! Values by type, as tables have them, in PostgreSQL's text.
 
-use crate::formats::HSTORE;
+use waltap_bench::formats::HSTORE;
 
 /// A type, and values of it.
 #[derive(Clone, Copy)]

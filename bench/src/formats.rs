@@ -1,14 +1,18 @@
 //! The formats, each ready to write rows of a table.
 
-use waltap_bench::measure::keep;
+// A benchmark that cannot go on says so by stopping.
+#![allow(clippy::expect_used, clippy::panic)]
+
 use waltap_event::debezium::Options;
 use waltap_event::{
     Column, Encoder, Format, Header, RecordSink, Stamp, Table, TableShape, TypeCatalog, TypeDescription, flat, native,
 };
-use waltap_pgoutput::{Lsn, PgTime, Value};
+use waltap_pgoutput::{Lsn, Message, PgTime, ReplicationMessage, StreamingMessage, Value};
+
+use crate::measure::keep;
 
 /// hstore, which has an oid of its own in every database.
-pub(crate) const HSTORE: u32 = 20_000;
+pub const HSTORE: u32 = 20_000;
 
 const STAMP: Stamp = Stamp {
     txid: Some(742),
@@ -19,17 +23,32 @@ const STAMP: Stamp = Stamp {
     written_at: PgTime(785_495_200_123_999),
 };
 
+/// A format, in one of its forms.
 #[derive(Clone, Copy)]
-pub(crate) enum Form {
+pub enum Form {
+    /// `native`.
     Native,
+    /// The row alone.
     Flat,
+    /// Debezium's, with its defaults.
     Debezium,
     /// Decimals, times, intervals and bytes as strings, where Debezium's defaults are numbers and base64.
     DebeziumStrings,
 }
 
 impl Form {
-    pub(crate) const ALL: [Form; 4] = [Form::Native, Form::Flat, Form::Debezium, Form::DebeziumStrings];
+    /// All of them.
+    pub const ALL: [Form; 4] = [Form::Native, Form::Flat, Form::Debezium, Form::DebeziumStrings];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Native => "native",
+            Form::Flat => "flat",
+            Form::Debezium => "debezium",
+            Form::DebeziumStrings => "debezium as strings",
+        }
+    }
 
     fn format(self) -> Format {
         match self {
@@ -48,13 +67,14 @@ impl Form {
 }
 
 /// An encoder with a table whose first column is its key.
-pub(crate) struct Bench {
+pub struct Bench {
     table: Table,
     encoder: Encoder,
 }
 
 impl Bench {
-    pub(crate) fn new(form: Form, types: &[(u32, i32)]) -> Self {
+    /// A table with columns of these types and modifiers.
+    pub fn new(form: Form, types: &[(u32, i32)]) -> Self {
         let mut catalog = TypeCatalog::new();
         catalog.insert(TypeDescription {
             oid: HSTORE,
@@ -84,12 +104,29 @@ impl Bench {
     }
 
     /// Writes a row.
-    pub(crate) fn row(&mut self, values: &[Value<'_>]) {
+    pub fn row(&mut self, values: &[Value<'_>]) {
         self.write(values, &mut Discard);
     }
 
+    /// Decodes a frame of the stream that holds a change, and writes its record.
+    pub fn frame(&mut self, frame: &[u8]) {
+        let Ok(ReplicationMessage::XLogData { data, .. }) = ReplicationMessage::decode(frame) else {
+            panic!("no frame with data")
+        };
+        let written = match StreamingMessage::decode(data, false) {
+            Ok(StreamingMessage::Plain(Message::Insert(insert))) => {
+                self.encoder.insert(&self.table, &STAMP, insert.new, &mut Discard)
+            }
+            Ok(StreamingMessage::Plain(Message::Update(update))) => {
+                self.encoder.update(&self.table, &STAMP, update.old, update.new, &mut Discard)
+            }
+            other => panic!("no change of a row: {other:?}"),
+        };
+        written.expect("the values are UTF-8");
+    }
+
     /// The value of a row's record.
-    pub(crate) fn record(&mut self, values: &[Value<'_>]) -> String {
+    pub fn record(&mut self, values: &[Value<'_>]) -> String {
         let mut kept = Kept::default();
         self.write(values, &mut kept);
         String::from_utf8(kept.0).expect("JSON is UTF-8")
