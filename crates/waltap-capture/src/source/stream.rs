@@ -5,7 +5,7 @@ use std::time::Duration;
 use waltap_error::Result;
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
-use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle};
+use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle, Waiting};
 
 /// The frames of a slot as they come from the server.
 pub(crate) enum Wire {
@@ -21,6 +21,25 @@ impl Wire {
             Wire::Postgres(stream) => stream.fill().await,
             #[cfg(test)]
             Wire::Simulated(wire) => wire.fill().await,
+        }
+    }
+
+    /// What has come since there was no whole frame.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        match self {
+            Wire::Postgres(stream) => stream.waiting(),
+            // Takes all at once.
+            #[cfg(test)]
+            Wire::Simulated(_) => None,
+        }
+    }
+
+    /// Whether much comes.
+    pub(crate) fn flows(&self) -> bool {
+        match self {
+            Wire::Postgres(stream) => stream.flows(),
+            #[cfg(test)]
+            Wire::Simulated(_) => false,
         }
     }
 

@@ -9,22 +9,17 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
-
-/// A read that takes this much was worth its while, and the next one follows at once.
-pub(super) const WELL_FILLED_BYTES: usize = 64 * 1024;
+use super::flow::Flow;
 
 /// How long bytes come together. Longer ones gain little more, and an event that comes with many others may wait for as long.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
+/// The same where the window is small: what comes before the window is full comes in a packet each, and should be the lesser part.
+pub(super) const PAUSE_WITH_SMALL_WINDOW: Duration = Duration::from_millis(2);
+
 /// The same on a unix socket. There each change takes a buffer of its own, of which a sender may fill some 170 (`net.core.wmem_default`);
 /// then it stands still until we read.
 pub(super) const PAUSE_ON_UNIX_SOCKET: Duration = Duration::from_micros(200);
-
-/// Over how long it is seen whether the stream flows.
-const LOOK: Duration = Duration::from_millis(1);
-
-/// From so many bytes a second on a stream flows: some ten thousand rows. Below, the server has time enough to wake us.
-const FLOWING_BYTES_PER_SECOND: f64 = 2e6;
 
 /// When the stream is to be read next.
 #[derive(Debug)]
@@ -33,12 +28,14 @@ pub(super) struct Gathering {
     pause: Duration,
     alarm: Alarm,
     is_pausing: bool,
+    /// Whether anything was read since the last pause.
+    has_come: bool,
 }
 
 impl Gathering {
     /// Fails when the process has no file descriptor left for the timer.
     pub(super) fn new(pause: Duration) -> io::Result<Gathering> {
-        Ok(Gathering { flow: Flow::begun(Instant::now()), pause, alarm: Alarm::new()?, is_pausing: false })
+        Ok(Gathering { flow: Flow::begun(Instant::now()), pause, alarm: Alarm::new()?, is_pausing: false, has_come: false })
     }
 
     /// Is ready when it is worth while to read.
@@ -50,36 +47,18 @@ impl Gathering {
         Poll::Ready(())
     }
 
-    /// So many bytes were read just now, and whether that was all there was. Says whether more are to come together before the next read.
-    pub(super) fn note(&mut self, count: usize, was_all: bool) -> bool {
-        let flows = self.flow.note(count, Instant::now());
-        self.is_pausing = flows && was_all && count < WELL_FILLED_BYTES && self.alarm.set(self.pause).is_ok();
+    /// So many bytes were read just now. Says whether the stream flows.
+    pub(super) fn note(&mut self, count: usize) -> bool {
+        self.has_come = true;
+        self.flow.note(count, Instant::now())
+    }
+
+    /// There is nothing left to read. Says whether more is to come together before the next read, which `poll_ready` waits for then.
+    pub(super) fn pause(&mut self) -> bool {
+        // Where nothing has come during the last pause, the next byte is waited for.
+        self.is_pausing = self.has_come && self.flow.flows() && self.alarm.set(self.pause).is_ok();
+        self.has_come = false;
         self.is_pausing
-    }
-}
-
-/// How much the stream has brought lately.
-#[derive(Debug)]
-struct Flow {
-    since: Instant,
-    bytes: usize,
-    flows: bool,
-}
-
-impl Flow {
-    fn begun(now: Instant) -> Flow {
-        Flow { since: now, bytes: 0, flows: false }
-    }
-
-    /// Says whether the stream flows.
-    fn note(&mut self, count: usize, now: Instant) -> bool {
-        self.bytes += count;
-        let elapsed = now.saturating_duration_since(self.since);
-        if elapsed >= LOOK {
-            self.flows = self.bytes as f64 >= FLOWING_BYTES_PER_SECOND * elapsed.as_secs_f64();
-            (self.since, self.bytes) = (now, 0);
-        }
-        self.flows
     }
 }
 
@@ -87,39 +66,18 @@ impl Flow {
 mod tests {
     use super::*;
 
-    /// Reads of so many bytes each, so often, and whether the stream flows then.
-    fn after(flow: &mut Flow, now: &mut Instant, count: usize, every: Duration, times: u32) -> bool {
-        (0..times).fold(false, |_, _| {
-            *now += every;
-            flow.note(count, *now)
-        })
-    }
-
-    #[test]
-    fn a_backlog_flows_and_single_transactions_do_not() {
-        let mut now = Instant::now();
-        let mut flow = Flow::begun(now);
-        let micros = Duration::from_micros;
-        assert!(!after(&mut flow, &mut now, 300, micros(1_000), 100), "a thousand a second");
-        assert!(after(&mut flow, &mut now, 300, micros(30), 100), "thirty thousand a second, read one by one");
-        assert!(after(&mut flow, &mut now, 30_000, micros(1_000), 100), "as many, read late");
-        assert!(!after(&mut flow, &mut now, 300, micros(1_000), 2), "it is over");
-        assert!(!after(&mut flow, &mut now, 300_000, Duration::from_secs(1), 1), "much after a rest");
-    }
-
     #[tokio::test]
-    async fn reading_waits_only_while_the_stream_flows_and_reads_are_small() {
+    async fn reading_waits_once_nothing_is_left_of_a_stream_that_flows() {
         let mut gathering = Gathering::new(PAUSE).unwrap();
-        let flowing = || Flow { since: Instant::now(), bytes: 0, flows: true };
-        assert!(!gathering.note(10, true), "the first bytes after a rest");
-        gathering.flow = flowing();
-        assert!(gathering.note(10, true));
+        gathering.note(10);
+        assert!(!gathering.pause(), "the first bytes after a rest");
+        gathering.flow = Flow::flowing(Instant::now());
+        gathering.note(10);
         let began = Instant::now();
+        assert!(gathering.pause());
         std::future::poll_fn(|context| gathering.poll_ready(context)).await;
         assert!(began.elapsed() >= PAUSE, "{:?}", began.elapsed());
-        gathering.flow = flowing();
-        assert!(!gathering.note(WELL_FILLED_BYTES, true), "much at once");
-        gathering.flow = flowing();
-        assert!(!gathering.note(10, false), "there was no room for more");
+        gathering.flow = Flow::flowing(Instant::now());
+        assert!(!gathering.pause(), "nothing has come meanwhile");
     }
 }

@@ -12,7 +12,11 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::gathering::{Gathering, WELL_FILLED_BYTES};
+use super::gathering::{Gathering, PAUSE, PAUSE_WITH_SMALL_WINDOW};
+use super::window;
+
+/// How much is read at once: the room for it is made of zeros first.
+const READ_BYTES: usize = 64 * 1024;
 
 /// A socket of the runtime, and the same without it. Both never block.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Sized {
@@ -99,11 +103,10 @@ impl<S: Socket> Late<S> {
         Ok(())
     }
 
-    /// Reads what came together. `None`: nothing has, and the runtime is to wait for it.
+    /// Reads what came together. `None`: nothing has.
     fn read_late(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<Option<()>> {
         let State::Detached(socket) = &self.state else { return Ok(None) };
-        // Not all of the room, which is made of zeros first.
-        let room = buffer.initialize_unfilled_to(buffer.remaining().min(WELL_FILLED_BYTES));
+        let room = buffer.initialize_unfilled_to(buffer.remaining().min(READ_BYTES));
         loop {
             match S::read(socket, room) {
                 Ok(count) => {
@@ -119,6 +122,19 @@ impl<S: Socket> Late<S> {
 }
 
 impl Late<TcpStream> {
+    /// From now on, lets packets come together, in the way that suits the path.
+    pub(super) fn gather_packets(&mut self) -> io::Result<()> {
+        let socket = self.attached()?;
+        let pause = if window::is_on_one_machine(socket.local_addr()?, socket.peer_addr()?) {
+            window::narrow(&socket)?;
+            PAUSE_WITH_SMALL_WINDOW
+        } else {
+            PAUSE
+        };
+        self.gather(Gathering::new(pause)?);
+        Ok(())
+    }
+
     pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.state {
             State::Attached(socket) => socket.peer_addr(),
@@ -133,14 +149,20 @@ impl<S: Socket> AsyncRead for Late<S> {
         let this = self.get_mut();
         let Some(gathering) = &mut this.gathering else { return this.attached()?.poll_read(context, buffer) };
         ready!(gathering.poll_ready(context));
-        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let before = buffer.filled().len();
         if this.read_late(buffer)?.is_none() {
+            if let State::Detached(_) = this.state
+                && let Some(gathering) = &mut this.gathering
+                && gathering.pause()
+            {
+                ready!(gathering.poll_ready(context));
+            }
             ready!(this.attached()?.poll_read(context, buffer))?;
         }
         let count = buffer.filled().len() - before;
         if let Some(gathering) = &mut this.gathering
             && count > 0
-            && gathering.note(count, count < room)
+            && gathering.note(count)
             && !this.write_waits
         {
             this.detach()?;

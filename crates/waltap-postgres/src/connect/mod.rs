@@ -3,6 +3,7 @@
 mod alarm;
 mod authentication;
 mod channel_binding;
+mod flow;
 mod gathering;
 mod late;
 mod resumed;
@@ -17,11 +18,13 @@ mod tls_config;
 mod transport;
 mod verifier;
 mod version;
+mod window;
 mod wire;
 
 pub use sql::Sql;
 pub use version::ServerVersion;
 
+pub(crate) use flow::Flow;
 pub(crate) use session::Session;
 pub(crate) use transport::Transport;
 pub(crate) use wire::{Received, Wire};

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::gathering::{Gathering, PAUSE, PAUSE_ON_UNIX_SOCKET};
+use super::gathering::{Gathering, PAUSE_ON_UNIX_SOCKET};
 use super::late::Late;
 
 /// The stream of bytes under a session.
@@ -23,11 +23,13 @@ impl Transport {
     /// From now on, lets what is to be read come together while much comes.
     pub(crate) fn gather(&mut self) -> io::Result<()> {
         match self {
-            Transport::Tcp(stream) => stream.gather(Gathering::new(PAUSE)?),
-            Transport::Unix(stream) => stream.gather(Gathering::new(PAUSE_ON_UNIX_SOCKET)?),
-            Transport::Tls(stream) => stream.get_mut().0.gather(Gathering::new(PAUSE)?),
+            Transport::Tcp(stream) => stream.gather_packets(),
+            Transport::Unix(stream) => {
+                stream.gather(Gathering::new(PAUSE_ON_UNIX_SOCKET)?);
+                Ok(())
+            }
+            Transport::Tls(stream) => stream.get_mut().0.gather_packets(),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stream of a slot: frames out of one buffer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, BytesMut};
 use postgres_protocol::message::backend::Message;
@@ -13,7 +13,7 @@ use super::StatusHandle;
 use super::inbox::{Envelope, Inbox};
 use super::status::StatusTask;
 use super::vigil::Vigil;
-use crate::connect::Transport;
+use crate::connect::{Flow, Transport};
 use crate::server_error::{Doing, Failure, ServerError, Subject};
 
 /// What [`ReplicationStream::fill`] found.
@@ -23,6 +23,15 @@ pub enum Filled {
     Data,
     /// The server ended the stream: it is shutting down. No frame is left.
     Ended,
+}
+
+/// Bytes that were read and not yet looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub bytes: usize,
+    /// When the first of them came.
+    pub since: Instant,
 }
 
 /// The reading half of a replication session.
@@ -41,6 +50,9 @@ pub struct ReplicationStream {
     status_task: StatusTask,
     status: StatusHandle,
     vigil: Vigil,
+    flow: Flow,
+    /// What was read since there was no whole frame.
+    waiting: Option<Waiting>,
     /// The server has ended its side.
     ended: bool,
 }
@@ -54,7 +66,8 @@ impl ReplicationStream {
         status: StatusHandle,
         vigil: Vigil,
     ) -> Self {
-        ReplicationStream { slot, reader, inbox, status_task, status, vigil, ended: false }
+        let flow = Flow::begun(Instant::now());
+        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, waiting: None, ended: false }
     }
 
     /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
@@ -72,8 +85,11 @@ impl ReplicationStream {
             biased;
             count = self.inbox.fill(&mut self.reader) => match count {
                 Ok(0) => Err(lost("the server closed the connection")),
-                Ok(_) => {
+                Ok(count) => {
                     listening.heard();
+                    let now = Instant::now();
+                    self.flow.note(count, now);
+                    self.waiting.get_or_insert(Waiting { bytes: 0, since: now }).bytes += count;
                     Ok(Filled::Data)
                 }
                 Err(error) => Err(lost("the connection broke").source(error)),
@@ -84,6 +100,16 @@ impl ReplicationStream {
             },
             () = sleep(listening.remaining()) => Err(lost(&format!("the server said nothing for {limit:?}"))),
         }
+    }
+
+    /// What was read since [`ReplicationStream::next_frame`] last had nothing more.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.waiting
+    }
+
+    /// Whether much comes, from some ten thousand rows a second on, as a backlog does.
+    pub fn flows(&self) -> bool {
+        self.flow.flows()
     }
 
     /// The payload of the next whole CopyData, without copying it and without I/O; `None` when more bytes are needed.
@@ -100,6 +126,7 @@ impl ReplicationStream {
             }
             self.control(envelope)?;
         }
+        self.waiting = None;
         Ok(None)
     }
 

@@ -1,6 +1,7 @@
 //! A session: from connecting to the end of the connection, with a ledger and a sink of its own.
 
 mod asks;
+mod bursts;
 mod chunks;
 mod delivery;
 mod ending;
@@ -89,11 +90,6 @@ async fn reached(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// Waits for frames, unless some are there that were not taken. Cancel safe.
-async fn frames(wire: &mut Wire, are_there: bool) -> Result<Filled> {
-    if are_there { Ok(Filled::Data) } else { wire.fill().await }
 }
 
 /// `None` when the stop came first.
@@ -331,7 +327,7 @@ impl Session<'_> {
                     }
                 }
                 // Before the commit: what has come already goes into it.
-                filled = frames(wire, self.is_cut), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
+                filled = bursts::next(wire, &self.stream.sink, self.is_cut), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;
