@@ -15,8 +15,9 @@ use crate::read::{Reader, Step};
 const BATCH_ENTRIES_MAX: usize = 256;
 const BATCHES_MAX: usize = 4;
 
-/// How long the reading thread waits for records before it looks whether anybody still listens.
-const ROUND: Duration = Duration::from_millis(100);
+/// How long the reading thread waits for records before it looks whether anybody still listens. Not shorter: the last part of a millisecond of each
+/// round rdkafka spends turning in a circle.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// A key with its new value; `None` when it was deleted.
 pub type NewEntry = (Vec<u8>, Option<Vec<u8>>);
