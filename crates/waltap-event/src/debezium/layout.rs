@@ -19,8 +19,8 @@ use crate::json::{base64, hexadecimal};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::native::envelope::unix_millis;
 use crate::record::Record;
-use crate::row::{Columns, KeyValues, Merged, each_column};
-use crate::table::Prepared;
+use crate::row::{Columns, KeyValues, Merged, close_object, each_column};
+use crate::table::{Column, Prepared};
 use crate::{Error, Operation, Stamp, TableShape, Treatment};
 
 /// What of a column must be known to write its values.
@@ -137,40 +137,19 @@ impl Debezium {
     ) -> Result<(), Error> {
         let Debezium { key_values, values: writer, .. } = self;
         key_values.begin_row(table);
-        out.push(b'{');
-        let first = out.len();
+        let start_of_row = out.len();
         each_column(table, values, |_, column, value| {
-            let How { conversion, unavailable, missing, null } = &column.how;
-            if *conversion == Conversion::Omitted {
-                return Ok(());
-            }
-            if out.len() > first {
-                out.push(b',');
-            }
-            out.extend_from_slice(&column.field);
-            if columns == Columns::Identity && !column.identity {
-                out.extend_from_slice(missing);
-                return Ok(());
-            }
-            let start = out.len();
-            match value {
-                Value::Unchanged => {
-                    out.extend_from_slice(unavailable);
-                    return Ok(());
+            if column.how.conversion != Conversion::Omitted {
+                column.field.append_to(out);
+                if columns == Columns::All || column.identity {
+                    write_column(column, value, writer, key_values, out);
+                } else {
+                    out.extend_from_slice(&column.how.missing);
                 }
-                Value::Null => out.extend_from_slice(null),
-                Value::Text(text) => {
-                    if writer.write(conversion, text, out).is_err() {
-                        hexadecimal::write(text, out);
-                    }
-                }
-                // Not asked for.
-                Value::Binary(bytes) => base64::write(bytes, out),
             }
-            key_values.note(column, start..out.len());
             Ok(())
         })?;
-        out.push(b'}');
+        close_object(start_of_row, out);
         Ok(())
     }
 
@@ -188,7 +167,7 @@ impl Debezium {
         // Of a changed key either part may be left out alone.
         let is_sent = !self.skipped.contains(operation);
         self.transactions.write_block(&table.name.dotted, is_sent, stamp.lsn, out);
-        source::write_end(operation, stamp, out);
+        self.source.write_end(operation, stamp, out);
         self.close(out);
     }
 
@@ -341,6 +320,24 @@ impl Layout for Debezium {
     fn give_back_memory(&mut self) {
         self.values.give_back_memory();
     }
+}
+
+#[inline(always)]
+fn write_column(column: &Column<How>, value: Value<'_>, writer: &mut ValueWriter, key_values: &mut KeyValues, out: &mut Vec<u8>) {
+    let How { conversion, unavailable, null, .. } = &column.how;
+    let start = out.len();
+    match value {
+        Value::Text(text) => {
+            if writer.write(conversion, text, out).is_err() {
+                hexadecimal::write(text, out);
+            }
+        }
+        Value::Unchanged => return out.extend_from_slice(unavailable),
+        Value::Null => out.extend_from_slice(null),
+        // Not asked for.
+        Value::Binary(bytes) => base64::write(bytes, out),
+    }
+    key_values.note(column, start..out.len());
 }
 
 fn heartbeat_key(prefix: &str) -> Box<[u8]> {

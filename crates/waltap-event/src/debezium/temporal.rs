@@ -1,7 +1,7 @@
 //! Dates and times as numbers or in ISO 8601.
 
 use crate::json::number::write_i64;
-use crate::text::date_time::{self, DAY_SECONDS, Date, date_of, days_since_epoch, write_date, write_time_of_day};
+use crate::text::date_time::{self, DAY_SECONDS, Date, days_since_epoch, write_date, write_date_of, write_time_of_day};
 use crate::text::interval::Interval;
 
 /// What a time is counted in.
@@ -121,24 +121,25 @@ pub(super) fn write_zoned_timestamp(digits: u8, text: &[u8], out: &mut Vec<u8>) 
         return Some(());
     }
     let (date, time, offset) = date_time::timestamp_with_offset(text)?;
-    let seconds = time.seconds();
-    // What is at UTC already needs no counting of days, as long as there is such a day and such a time in it.
-    let (date, second) = if offset == 0 && date.day <= 28 && seconds < DAY_SECONDS {
-        (date, seconds)
+    // What is at UTC already needs no counting of days, as long as it has such a second.
+    if offset == 0 && time.hour < 24 && time.second < 60 && date.day <= 28 {
+        write_date_of(text, date, out);
+        out.push(b'T');
+        out.extend_from_slice(time.text.first_chunk::<8>()?);
+        write_fraction(time.fraction, digits, out);
     } else {
-        date_time::at_utc(date, time, offset)
-    };
-    write_moment(date, second, time.fraction, digits, out);
+        let (date, second) = date_time::at_utc(date, time, offset);
+        write_date(date, out);
+        out.push(b'T');
+        write_time_of_day(second, out);
+        write_fraction(time.fraction, digits, out);
+    }
     out.extend_from_slice(b"Z\"");
     Some(())
 }
 
-fn write_moment(date: Date, second: i64, fraction: &[u8], digits: u8, out: &mut Vec<u8>) {
-    // A second of 60, or an hour of 24, belongs to what comes next.
-    let date = if second < DAY_SECONDS { date } else { date_of(days_since_epoch(date) + second / DAY_SECONDS) };
-    write_date(date, out);
-    out.push(b'T');
-    write_time_of_day(second % DAY_SECONDS, out);
+/// Appends a fraction of a second with exactly so many digits.
+fn write_fraction(fraction: &[u8], digits: u8, out: &mut Vec<u8>) {
     if digits > 0 {
         out.push(b'.');
         let digits = usize::from(digits);

@@ -25,51 +25,90 @@ pub(crate) fn write(text: &[u8], out: &mut Vec<u8>) -> bool {
     accepted
 }
 
-/// What may come next.
-#[derive(Clone, Copy)]
-enum Expect {
-    Value,
-    /// The first value of an array, or its end.
-    ValueOrEnd,
-    Key,
-    /// The first key of an object, or its end.
-    KeyOrEnd,
-    Colon,
-    /// A comma, the end of what is open, or the end of the document.
-    CommaOrEnd,
+/// One value after another, without recursion: the document may have been made to overflow the stack.
+fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut open = Open::default();
+    let mut tokens = Tokens { run: text, rest: text, out };
+    tokens.skip_white_space();
+    loop {
+        // What a value is, its first byte tells.
+        match tokens.rest {
+            [b'{', ..] => {
+                open.enter(Container::Object)?;
+                tokens.accept(1)?;
+                if !matches!(tokens.rest, [b'}', ..]) {
+                    tokens.accept_key()?;
+                    continue;
+                }
+            }
+            [b'[', ..] => {
+                open.enter(Container::Array)?;
+                tokens.accept(1)?;
+                if !matches!(tokens.rest, [b']', ..]) {
+                    continue;
+                }
+            }
+            [b'"', ..] => tokens.accept(string_length(tokens.rest)?)?,
+            [b'-' | b'0'..=b'9', ..] => tokens.accept(number::length(tokens.rest)?)?,
+            _ => tokens.accept(literal_length(tokens.rest)?)?,
+        }
+        // It may be the last one of some containers.
+        loop {
+            match tokens.rest {
+                [b'}', ..] => open.leave(Container::Object)?,
+                [b']', ..] => open.leave(Container::Array)?,
+                [] => return (open.depth == 0).then(|| tokens.copy_accepted()),
+                _ => break,
+            }
+            tokens.accept(1)?;
+        }
+        let [b',', ..] = tokens.rest else { return None };
+        let container = open.innermost()?;
+        tokens.accept(1)?;
+        if container == Container::Object {
+            tokens.accept_key()?;
+        }
+    }
 }
 
-/// One token a turn, without recursion: the document may have been made to overflow the stack.
-fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    // What is accepted and not yet copied reaches from `run` up to `rest`; it grows until there is white space to leave out.
-    let mut run = text;
-    let mut rest = text;
-    let mut expect = Expect::Value;
-    let mut open = Open::default();
-    loop {
-        if matches!(rest, [b' ' | b'\t' | b'\n' | b'\r', ..] | []) {
-            append_start(run, run.len() - rest.len(), out);
-            rest = after_white_space(rest);
-            run = rest;
+/// Takes the text token by token.
+struct Tokens<'t, 'o> {
+    /// What is accepted and not yet copied begins here; it grows until there is white space to leave out.
+    run: &'t [u8],
+    rest: &'t [u8],
+    out: &'o mut Vec<u8>,
+}
+
+impl Tokens<'_, '_> {
+    /// Accepts so many bytes, and leaves out the white space behind them.
+    #[inline(always)]
+    fn accept(&mut self, length: usize) -> Option<()> {
+        self.rest = self.rest.get(length..)?;
+        self.skip_white_space();
+        Some(())
+    }
+
+    /// Accepts a key and the colon behind it.
+    #[inline(always)]
+    fn accept_key(&mut self) -> Option<()> {
+        let [b'"', ..] = self.rest else { return None };
+        self.accept(string_length(self.rest)?)?;
+        let [b':', ..] = self.rest else { return None };
+        self.accept(1)
+    }
+
+    #[inline(always)]
+    fn skip_white_space(&mut self) {
+        if let [b' ' | b'\t' | b'\n' | b'\r', after @ ..] = self.rest {
+            self.copy_accepted();
+            self.rest = after_white_space(after);
+            self.run = self.rest;
         }
-        let Some(byte) = rest.first() else {
-            return (open.depth == 0 && matches!(expect, Expect::CommaOrEnd)).then_some(());
-        };
-        let length;
-        (expect, length) = match (expect, byte) {
-            (Expect::Value | Expect::ValueOrEnd, b'{') => (open.enter(Container::Object)?, 1),
-            (Expect::Value | Expect::ValueOrEnd, b'[') => (open.enter(Container::Array)?, 1),
-            (Expect::Value | Expect::ValueOrEnd, b'"') => (Expect::CommaOrEnd, string_length(rest)?),
-            (Expect::Value | Expect::ValueOrEnd, b'-' | b'0'..=b'9') => (Expect::CommaOrEnd, number::length(rest)?),
-            (Expect::Value | Expect::ValueOrEnd, b'a'..=b'z') => (Expect::CommaOrEnd, literal_length(rest)?),
-            (Expect::Key | Expect::KeyOrEnd, b'"') => (Expect::Colon, string_length(rest)?),
-            (Expect::Colon, b':') => (Expect::Value, 1),
-            (Expect::CommaOrEnd, b',') => (open.next()?, 1),
-            (Expect::CommaOrEnd | Expect::KeyOrEnd, b'}') => (open.leave(Container::Object)?, 1),
-            (Expect::CommaOrEnd | Expect::ValueOrEnd, b']') => (open.leave(Container::Array)?, 1),
-            _ => return None,
-        };
-        rest = rest.get(length..)?;
+    }
+
+    #[inline(always)]
+    fn copy_accepted(&mut self) {
+        append_start(self.run, self.run.len() - self.rest.len(), self.out);
     }
 }
 
@@ -89,19 +128,13 @@ struct Open {
 const _: () = assert!(DEPTH_MAX <= u128::BITS);
 
 impl Open {
-    fn enter(&mut self, container: Container) -> Option<Expect> {
+    fn enter(&mut self, container: Container) -> Option<()> {
         if self.depth == DEPTH_MAX {
             return None;
         }
         self.depth += 1;
-        self.objects <<= 1;
-        Some(match container {
-            Container::Array => Expect::ValueOrEnd,
-            Container::Object => {
-                self.objects |= 1;
-                Expect::KeyOrEnd
-            }
-        })
+        self.objects = self.objects << 1 | u128::from(container == Container::Object);
+        Some(())
     }
 
     fn innermost(&self) -> Option<Container> {
@@ -109,20 +142,13 @@ impl Open {
         (self.depth > 0).then_some(container)
     }
 
-    fn next(&self) -> Option<Expect> {
-        Some(match self.innermost()? {
-            Container::Array => Expect::Value,
-            Container::Object => Expect::Key,
-        })
-    }
-
-    fn leave(&mut self, container: Container) -> Option<Expect> {
+    fn leave(&mut self, container: Container) -> Option<()> {
         if self.innermost()? != container {
             return None;
         }
         self.depth -= 1;
         self.objects >>= 1;
-        Some(Expect::CommaOrEnd)
+        Some(())
     }
 }
 

@@ -96,11 +96,10 @@ fn without_era(text: &[u8]) -> (&[u8], bool) {
 }
 
 fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
-    let (year, rest) = leading_year(text)?;
-    let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
-    let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
-    let month = two_digits_of(month).filter(|month| (1..=12).contains(month))?;
-    let day = two_digits_of(&[*day_tens, *day_ones]).filter(|day| (1..=31).contains(day))?;
+    let (year, month, day, rest) = leading_numbers_of_date(text)?;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     let year = match (before_christ, year) {
         (_, 0) => return None,
         (false, year) => year,
@@ -109,13 +108,21 @@ fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     Some((Date { year, month, day }, rest))
 }
 
-fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
-    // As nearly all years are.
-    if let Some((&[thousands, hundreds, tens, ones], rest @ [b'-', ..])) = text.split_first_chunk::<4>()
-        && let (Some(century), Some(year)) = (two_digits_of(&[thousands, hundreds]), two_digits_of(&[tens, ones]))
+fn leading_numbers_of_date(text: &[u8]) -> Option<(i64, u8, u8, &[u8])> {
+    // As nearly all dates are.
+    if let Some((year_and_month, [day_tens, day_ones, rest @ ..])) = text.split_first_chunk::<8>()
+        && let Some([century, _, year, _, _, month, ..]) = YEAR_AND_MONTH.pairs(year_and_month)
+        && let Some(day) = two_digits_of(&[*day_tens, *day_ones])
     {
-        return Some((i64::from(century) * 100 + i64::from(year), rest));
+        return Some((i64::from(century) * 100 + i64::from(year), month, day, rest));
     }
+    let (year, rest) = leading_year(text)?;
+    let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
+    let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
+    Some((year, two_digits_of(month)?, two_digits_of(&[*day_tens, *day_ones])?, rest))
+}
+
+fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
     let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
     let (year, rest) = text.split_at_checked(year_digits)?;
     // Years are filled up to four digits. With more zeros the text is not PostgreSQL's, and the date would not read back as it.
@@ -126,17 +133,14 @@ fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
-    let (&[hour_tens, hour_ones, b':', minute_tens, minute_ones, b':', second_tens, second_ones], mut rest) =
-        text.split_first_chunk::<8>()?
-    else {
+    let (time_of_day, mut rest) = text.split_first_chunk::<8>()?;
+    let [hour, _, _, minute, _, _, second, _] = TIME_OF_DAY.pairs(time_of_day)?;
+    if hour > 24 || minute >= 60 || second > 60 {
         return None;
-    };
-    let hour = two_digits_of(&[hour_tens, hour_ones]).filter(|hour| *hour <= 24)?;
-    let minute = two_digits_of(&[minute_tens, minute_ones]).filter(|minute| *minute < 60)?;
-    let second = two_digits_of(&[second_tens, second_ones]).filter(|second| *second <= 60)?;
+    }
     let mut fraction = &b""[..];
     if let [b'.', after @ ..] = rest {
-        let count = after.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(after.len());
+        let count = digits_length(after);
         if count == 0 {
             return None;
         }
@@ -144,6 +148,56 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
     }
     let text = text.get(..text.len() - rest.len())?;
     Some((Time { hour, minute, second, fraction, text }, rest))
+}
+
+/// Eight bytes that are digits where there are zeros, and the same marks.
+struct Shape {
+    marks: u64,
+    /// What can be added to each byte, of which the marks were taken off, without its high bit being set.
+    room: u64,
+}
+
+const YEAR_AND_MONTH: Shape = Shape::new(*b"0000-00-");
+const TIME_OF_DAY: Shape = Shape::new(*b"00:00:00");
+
+impl Shape {
+    const fn new(marks: [u8; 8]) -> Self {
+        let mut room = [0x7f; 8];
+        let mut index = 0;
+        while index < marks.len() {
+            if marks[index] == b'0' {
+                room[index] -= 9;
+            }
+            index += 1;
+        }
+        Shape { marks: u64::from_le_bytes(marks), room: u64::from_le_bytes(room) }
+    }
+
+    /// The number of two digits that begins at each byte. What begins at or before a mark, or with the last byte, has no meaning.
+    #[inline(always)]
+    fn pairs(&self, text: &[u8; 8]) -> Option<[u8; 8]> {
+        // A digit's number is left of it, and nothing of a mark.
+        let digits = u64::from_le_bytes(*text) ^ self.marks;
+        // A carry goes only where there was a high bit before.
+        let fits = (digits.wrapping_add(self.room) | digits) & HIGH_BITS == 0;
+        fits.then(|| (digits * 10 + (digits >> 8)).to_le_bytes())
+    }
+}
+
+/// The high bit of each byte.
+const HIGH_BITS: u64 = u64::MAX / 255 << 7;
+
+/// How many digits there are at the start.
+fn digits_length(text: &[u8]) -> usize {
+    if let Some(word) = text.first_chunk() {
+        let digits = u64::from_le_bytes(*word) ^ u64::from_le_bytes([b'0'; 8]);
+        // The first byte that is marked here is none.
+        let others = (digits.wrapping_add(u64::MAX / 255 * (0x7f - 9)) | digits) & HIGH_BITS;
+        if others != 0 {
+            return (others.trailing_zeros() / 8) as usize;
+        }
+    }
+    text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len())
 }
 
 pub(crate) fn offset_seconds(text: &[u8]) -> Option<i64> {
@@ -219,6 +273,21 @@ pub(crate) fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
     } else {
         write_u64(year, out);
         out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
+    }
+}
+
+/// A date that was read at the start of a text as it is written, and what follows it: most often it stands there so. None: it does not.
+#[inline]
+pub(crate) fn as_written(text: &[u8], date: Date) -> Option<(&[u8; 10], &[u8])> {
+    text.split_first_chunk().filter(|_| (1..=9_999).contains(&date.year))
+}
+
+/// Appends the date that was read at the start of a text.
+#[inline]
+pub(crate) fn write_date_of(text: &[u8], date: Date, out: &mut Vec<u8>) {
+    match as_written(text, date) {
+        Some((date, _)) => out.extend_from_slice(date),
+        None => write_date(date, out),
     }
 }
 
@@ -313,7 +382,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn pairs_are_numbers_between_the_marks_alone() {
+        assert_eq!(
+            TIME_OF_DAY.pairs(b"12:34:59").map(|[hour, _, _, minute, _, _, second, _]| [hour, minute, second]),
+            Some([12, 34, 59])
+        );
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                for (shape, mut text) in
+                    [(TIME_OF_DAY, *b"99:99:99"), (YEAR_AND_MONTH, *b"0000-00-"), (YEAR_AND_MONTH, *b"9999-99-")]
+                {
+                    let is_mark = !text[place].is_ascii_digit();
+                    let expected = if is_mark { byte == text[place] } else { byte.is_ascii_digit() };
+                    text[place] = byte;
+                    assert_eq!(shape.pairs(&text).is_some(), expected, "{byte} at {place}");
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn both_ways_of_reading_a_date_agree(text in "[0-9]{3,5}-[0-9:]{2}[-/][0-9.]{2}( .*)?") {
+            let by_year = leading_year(text.as_bytes()).and_then(|(year, rest)| match rest {
+                [b'-', month_tens, month_ones, b'-', day_tens, day_ones, rest @ ..] => {
+                    Some((year, two_digits_of(&[*month_tens, *month_ones])?, two_digits_of(&[*day_tens, *day_ones])?, rest))
+                }
+                _ => None,
+            });
+            prop_assert_eq!(leading_numbers_of_date(text.as_bytes()), by_year);
+        }
+
+        #[test]
+        fn digits_are_counted(text in "[0-9]{0,12}[^0-9]{0,3}[0-9]{0,9}") {
+            let expected = text.bytes().take_while(u8::is_ascii_digit).count();
+            prop_assert_eq!(digits_length(text.as_bytes()), expected);
+        }
+
         #[test]
         fn days_count_back(days in -3_000_000_i64..110_000_000) {
             prop_assert_eq!(days_since_epoch(date_of(days)), days);
