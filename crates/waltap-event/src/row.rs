@@ -70,6 +70,12 @@ pub(crate) fn close_object(start: usize, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Writes the columns of a row, each as it comes.
+pub(crate) trait WriteColumn<How> {
+    /// Writes a column, the one with this number, with what its treatment has left of its value.
+    fn write_column(&mut self, index: usize, column: &Column<How>, value: Value<'_>);
+}
+
 /// Walks the columns of a table and the values of a row together: those that are written, as they are written.
 ///
 /// Refuses a row that is not as wide as its table.
@@ -77,22 +83,17 @@ pub(crate) fn close_object(start: usize, out: &mut Vec<u8>) {
 pub(crate) fn each_column<'a, How>(
     table: &Prepared<How>,
     mut values: impl Iterator<Item = Value<'a>>,
-    mut write: impl FnMut(usize, &Column<How>, Value<'_>) -> Result<(), Error>,
+    writer: &mut impl WriteColumn<How>,
 ) -> Result<(), Error> {
     let expected = table.columns.len();
-    let mut digest = Digest::default();
     for (index, column) in table.columns.iter().enumerate() {
         let Some(value) = values.next() else {
             return Err(Error::ColumnCount { expected, found: index });
         };
-        let value = match &column.treatment {
-            Treatment::Keep => value,
-            other => match treated(other, value, &mut digest) {
-                Some(value) => value,
-                None => continue,
-            },
-        };
-        write(index, column, value)?;
+        match &column.treatment {
+            Treatment::Keep => writer.write_column(index, column, value),
+            other => write_treated(other, index, column, value, writer),
+        }
     }
     match values.count() {
         0 => Ok(()),
@@ -100,14 +101,20 @@ pub(crate) fn each_column<'a, How>(
     }
 }
 
-/// What a treatment leaves of a value.
-// Apart, so that nothing of it stands in the way of the many that are kept.
+/// Writes what a treatment leaves of a value.
+// Apart, so that nothing of it stands in the way of the many values that are kept.
 #[inline(never)]
-fn treated<'v>(treatment: &'v Treatment, value: Value<'v>, digest: &'v mut Digest) -> Option<Value<'v>> {
+fn write_treated<How>(
+    treatment: &Treatment,
+    index: usize,
+    column: &Column<How>,
+    value: Value<'_>,
+    writer: &mut impl WriteColumn<How>,
+) {
     match treatment {
-        Treatment::Keep => Some(value),
-        Treatment::Omit => None,
-        Treatment::Mask(mask) => Some(mask.apply(value, digest)),
+        Treatment::Keep => writer.write_column(index, column, value),
+        Treatment::Omit => {}
+        Treatment::Mask(mask) => writer.write_column(index, column, mask.apply(value, &mut Digest::default())),
     }
 }
 

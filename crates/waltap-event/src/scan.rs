@@ -8,13 +8,13 @@ const HIGH_BITS: u64 = ONES << 7;
 /// How many bytes at the start are none of these.
 #[inline]
 pub(crate) fn plain_length(text: &[u8]) -> usize {
-    place_in_first_word(text, special_marks).unwrap_or_else(|| long_plain_length(text))
+    place_in_first_word(text).unwrap_or_else(|| long_plain_length(text))
 }
 
 /// The same, up to a character beyond the basic plane as well, whose first byte is 0xf0 or more.
 #[inline]
 pub(crate) fn plain_length_in_basic_plane(text: &[u8]) -> usize {
-    place_in_first_word(text, beyond_basic_plane_marks).unwrap_or_else(|| long_plain_length_in_basic_plane(text))
+    mark_in_first_word(text, beyond_basic_plane_marks).unwrap_or_else(|| long_plain_length_in_basic_plane(text))
 }
 
 #[inline(never)]
@@ -27,9 +27,14 @@ fn long_plain_length_in_basic_plane(text: &[u8]) -> usize {
     length_without(text, beyond_basic_plane_marks, |byte| is_special(byte) | (byte >= 0xf0))
 }
 
-/// Where in the first word there is a mark: many texts are not longer than that.
+/// Where the first of these is, if it is among the first eight bytes: many texts are not longer than that.
 #[inline(always)]
-fn place_in_first_word(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
+pub(crate) fn place_in_first_word(text: &[u8]) -> Option<usize> {
+    mark_in_first_word(text, special_marks)
+}
+
+#[inline(always)]
+fn mark_in_first_word(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
     match marks(u64::from_le_bytes(*text.first_chunk()?)) {
         0 => None,
         marks => Some((marks.trailing_zeros() / 8) as usize),

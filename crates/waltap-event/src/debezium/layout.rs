@@ -19,7 +19,7 @@ use crate::json::{base64, hexadecimal};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::native::envelope::unix_millis;
 use crate::record::Record;
-use crate::row::{Columns, KeyValues, Merged, close_object, each_column};
+use crate::row::{Columns, KeyValues, Merged, WriteColumn, close_object, each_column};
 use crate::table::{Column, Prepared};
 use crate::{Error, Operation, Stamp, TableShape, Treatment};
 
@@ -135,21 +135,11 @@ impl Debezium {
         values: impl Iterator<Item = Value<'a>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let Debezium { key_values, values: writer, .. } = self;
+        let Debezium { key_values, values: value_writer, .. } = self;
         key_values.begin_row(table);
-        let start_of_row = out.len();
-        each_column(table, values, |_, column, value| {
-            if column.how.conversion != Conversion::Omitted {
-                column.field.append_to(out);
-                if columns == Columns::All || column.identity {
-                    write_column(column, value, writer, key_values, out);
-                } else {
-                    out.extend_from_slice(&column.how.missing);
-                }
-            }
-            Ok(())
-        })?;
-        close_object(start_of_row, out);
+        let start = out.len();
+        each_column(table, values, &mut RowWriter { columns, values: value_writer, key_values, out })?;
+        close_object(start, out);
         Ok(())
     }
 
@@ -322,22 +312,40 @@ impl Layout for Debezium {
     }
 }
 
-#[inline(always)]
-fn write_column(column: &Column<How>, value: Value<'_>, writer: &mut ValueWriter, key_values: &mut KeyValues, out: &mut Vec<u8>) {
-    let How { conversion, unavailable, null, .. } = &column.how;
-    let start = out.len();
-    match value {
-        Value::Text(text) => {
-            if writer.write(conversion, text, out).is_err() {
-                hexadecimal::write(text, out);
-            }
+/// Writes the columns of one row.
+struct RowWriter<'r> {
+    columns: Columns,
+    values: &'r mut ValueWriter,
+    key_values: &'r mut KeyValues,
+    out: &'r mut Vec<u8>,
+}
+
+impl WriteColumn<How> for RowWriter<'_> {
+    #[inline(always)]
+    fn write_column(&mut self, _index: usize, column: &Column<How>, value: Value<'_>) {
+        let RowWriter { columns, values, key_values, out } = self;
+        let How { conversion, unavailable, missing, null } = &column.how;
+        if matches!(conversion, Conversion::Omitted) {
+            return;
         }
-        Value::Unchanged => return out.extend_from_slice(unavailable),
-        Value::Null => out.extend_from_slice(null),
-        // Not asked for.
-        Value::Binary(bytes) => base64::write(bytes, out),
+        column.field.append_to(out);
+        if *columns == Columns::Identity && !column.identity {
+            return out.extend_from_slice(missing);
+        }
+        let start = out.len();
+        match value {
+            Value::Text(text) => {
+                if values.write(conversion, text, out).is_err() {
+                    hexadecimal::write(text, out);
+                }
+            }
+            Value::Unchanged => return out.extend_from_slice(unavailable),
+            Value::Null => out.extend_from_slice(null),
+            // Not asked for.
+            Value::Binary(bytes) => base64::write(bytes, out),
+        }
+        key_values.note(column, start..out.len());
     }
-    key_values.note(column, start..out.len());
 }
 
 fn heartbeat_key(prefix: &str) -> Box<[u8]> {

@@ -4,7 +4,7 @@ use waltap_pgoutput::{Lsn, PgTime};
 
 use crate::append::Kept;
 use crate::json::string;
-use crate::native::envelope::{write_lsn, write_or_null};
+use crate::native::envelope::{write_bare_lsn, write_lsn, write_or_null};
 use crate::text::date_time;
 use crate::{Operation, Stamp};
 
@@ -30,9 +30,9 @@ pub(super) fn place(database: &str, table: Option<(&str, &str)>) -> Box<[u8]> {
 pub(super) struct HeadWriter {
     /// Up to the place.
     start: Kept<(Operation, PgTime)>,
-    /// The value of `_txid`, up to that of `_lsn`.
+    /// The value of `_txid`, up to that of `_lsn`, with its quote.
     transaction: Kept<Option<u32>>,
-    /// `_commit_lsn`, up to the value of `_seq`.
+    /// What follows `_lsn`, from its quote up to the value of `_seq`.
     commit: Kept<Lsn>,
 }
 
@@ -49,11 +49,11 @@ impl HeadWriter {
         out.extend_from_slice(place);
         self.transaction.append_to(out, stamp.txid, |out| {
             write_or_null(stamp.txid.map(u64::from), out);
-            out.extend_from_slice(b",\"_lsn\":");
+            out.extend_from_slice(b",\"_lsn\":\"");
         });
-        write_lsn(stamp.lsn, out);
+        write_bare_lsn(stamp.lsn, out);
         self.commit.append_to(out, stamp.commit_lsn, |out| {
-            out.extend_from_slice(b",\"_commit_lsn\":");
+            out.extend_from_slice(b"\",\"_commit_lsn\":");
             write_lsn(stamp.commit_lsn, out);
             out.extend_from_slice(b",\"_seq\":");
         });

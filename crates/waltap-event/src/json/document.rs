@@ -2,7 +2,7 @@
 
 use super::number;
 use crate::append::append_start;
-use crate::scan::plain_length;
+use crate::scan::{self, plain_length};
 
 /// How deep a document may be nested and still be embedded; a deeper one is written as a string, in which nothing of it is lost.
 ///
@@ -162,7 +162,17 @@ fn literal_length(text: &[u8]) -> Option<usize> {
 }
 
 /// How long the string at the start is, quotes included.
+#[inline(always)]
 fn string_length(text: &[u8]) -> Option<usize> {
+    let contents = text.get(1..)?;
+    match scan::place_in_first_word(contents) {
+        // As most keys and many values end.
+        Some(place) if contents.get(place) == Some(&b'"') => Some(place + 2),
+        _ => any_string_length(text),
+    }
+}
+
+fn any_string_length(text: &[u8]) -> Option<usize> {
     let mut rest = text.get(1..)?;
     loop {
         rest = rest.get(plain_length(rest)..)?;

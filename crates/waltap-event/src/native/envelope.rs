@@ -12,9 +12,9 @@ use crate::{Operation, Stamp};
 pub(super) struct EnvelopeWriter {
     /// Up to `source`.
     start: Kept<(Operation, PgTime)>,
-    /// The value of `txid`, up to that of `lsn`.
+    /// The value of `txid`, up to that of `lsn`, with its quote.
     transaction: Kept<Option<u32>>,
-    /// `commit_lsn`, up to the value of `seq`.
+    /// What follows `lsn`, from its quote up to the value of `seq`.
     commit: Kept<Lsn>,
     /// What follows `seq`.
     end: Kept<(Operation, PgTime)>,
@@ -33,11 +33,11 @@ impl EnvelopeWriter {
         out.extend_from_slice(source);
         self.transaction.append_to(out, stamp.txid, |out| {
             write_or_null(stamp.txid.map(u64::from), out);
-            out.extend_from_slice(b",\"lsn\":");
+            out.extend_from_slice(b",\"lsn\":\"");
         });
-        write_lsn(stamp.lsn, out);
+        write_bare_lsn(stamp.lsn, out);
         self.commit.append_to(out, stamp.commit_lsn, |out| {
-            out.extend_from_slice(b",\"commit_lsn\":");
+            out.extend_from_slice(b"\",\"commit_lsn\":");
             write_lsn(stamp.commit_lsn, out);
             out.extend_from_slice(b",\"seq\":");
         });
@@ -84,14 +84,23 @@ pub(crate) fn write_or_null(number: Option<u64>, out: &mut Vec<u8>) {
 /// As PostgreSQL writes it, in quotes.
 pub(crate) fn write_lsn(lsn: Lsn, out: &mut Vec<u8>) {
     out.push(b'"');
-    write_hex((lsn.0 >> 32) as u32, out);
-    out.push(b'/');
-    write_hex(lsn.0 as u32, out);
+    write_bare_lsn(lsn, out);
     out.push(b'"');
 }
 
+/// As PostgreSQL writes it.
+pub(crate) fn write_bare_lsn(lsn: Lsn, out: &mut Vec<u8>) {
+    write_hex((lsn.0 >> 32) as u32, out);
+    out.push(b'/');
+    write_hex(lsn.0 as u32, out);
+}
+
 fn write_hex(number: u32, out: &mut Vec<u8>) {
-    let count = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    // The upper half of most positions.
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
+    let count = (u32::BITS - number.leading_zeros()).div_ceil(4);
     // The digits that are written are the last ones: those before them are shifted out.
     let digits = hex_digits(number << (32 - 4 * count));
     append_some(&digits, count as usize, out);

@@ -5,7 +5,7 @@ use waltap_pgoutput::Value;
 use super::value::{write_other, write_text};
 use crate::json::hexadecimal;
 use crate::record::shrink;
-use crate::row::{Columns, KeyValues, each_column};
+use crate::row::{Columns, KeyValues, WriteColumn, each_column};
 use crate::table::{Column, Prepared};
 use crate::{Error, Kind};
 
@@ -38,44 +38,56 @@ impl FieldWriter {
     ) -> Result<(), Error> {
         self.unchanged.clear();
         self.key_values.begin_row(table);
-        each_column(table, values, |index, column, value| {
-            if columns == Columns::All || column.identity {
-                self.write_column(index, column, value, out);
-            }
-            Ok(())
-        })
-    }
-
-    #[inline(always)]
-    fn write_column(&mut self, index: usize, column: &Column<Kind>, value: Value<'_>, out: &mut Vec<u8>) {
-        if matches!(value, Value::Unchanged) {
-            return self.unchanged.push(index);
-        }
-        column.field.append_to(out);
-        let start = out.len();
-        match value {
-            Value::Text(text) => {
-                if write_text(&column.how, text, &mut self.scratch, out).is_err() {
-                    // A database in SQL_ASCII takes any bytes for text.
-                    hexadecimal::write(text, out);
-                    if !self.hexadecimal.contains(&index) {
-                        self.hexadecimal.push(index);
-                    }
-                }
-            }
-            other => write_other(other, out),
-        }
-        self.key_values.note(column, start..out.len());
+        each_column(table, values, &mut RowWriter { fields: self, columns, out })
     }
 
     /// Appends the fields that name the last row's unchanged columns and the event's columns whose values are hexadecimal, where there are some.
+    #[inline]
     pub(crate) fn write_notes(&self, names: &NoteNames, table: &Prepared<Kind>, out: &mut Vec<u8>) {
+        if self.unchanged.is_empty() && self.hexadecimal.is_empty() {
+            return;
+        }
         write_note(names.unchanged, &self.unchanged, table, out);
         write_note(names.hexadecimal, &self.hexadecimal, table, out);
     }
 
     pub(crate) fn give_back_memory(&mut self) {
         shrink(&mut self.scratch);
+    }
+}
+
+/// Writes the columns of one row.
+struct RowWriter<'r> {
+    fields: &'r mut FieldWriter,
+    columns: Columns,
+    out: &'r mut Vec<u8>,
+}
+
+impl WriteColumn<Kind> for RowWriter<'_> {
+    #[inline(always)]
+    fn write_column(&mut self, index: usize, column: &Column<Kind>, value: Value<'_>) {
+        let RowWriter { fields, columns, out } = self;
+        if *columns == Columns::Identity && !column.identity {
+            return;
+        }
+        if matches!(value, Value::Unchanged) {
+            return fields.unchanged.push(index);
+        }
+        column.field.append_to(out);
+        let start = out.len();
+        match value {
+            Value::Text(text) => {
+                if write_text(&column.how, text, &mut fields.scratch, out).is_err() {
+                    // A database in SQL_ASCII takes any bytes for text.
+                    hexadecimal::write(text, out);
+                    if !fields.hexadecimal.contains(&index) {
+                        fields.hexadecimal.push(index);
+                    }
+                }
+            }
+            other => write_other(other, out),
+        }
+        fields.key_values.note(column, start..out.len());
     }
 }
 

@@ -62,7 +62,6 @@ pub(crate) fn is_utf8(text: &[u8]) -> bool {
 }
 
 /// Writes the text, which is valid UTF-8, as its kind, or else as it is.
-#[inline(never)]
 fn write_utf8(kind: &Kind, text: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     let start = out.len();
     let written = match kind {
@@ -116,7 +115,6 @@ fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
 }
 
-#[inline(never)]
 fn write_money(text: &[u8], out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.push(b'"');
@@ -129,14 +127,12 @@ fn write_money(text: &[u8], out: &mut Vec<u8>) -> bool {
     }
 }
 
-#[inline(never)]
 fn write_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (date, time) = date_time::timestamp(text)?;
     write_as_read(text, date, time, b"\"", out);
     Some(())
 }
 
-#[inline(never)]
 fn write_timestamp_at_utc(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (date, time, offset) = date_time::timestamp_with_offset(text)?;
     if offset == 0 {
@@ -157,8 +153,8 @@ fn write_timestamp_at_utc(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Writes a timestamp that was read from this text, at the same offset; and an end, with the quote.
-fn write_as_read<const N: usize>(text: &[u8], date: Date, time: Time<'_>, end: &[u8; N], out: &mut Vec<u8>) {
+/// Appends a timestamp that was read from this text, with the same offset, in a string; `end` has the closing quote.
+pub(crate) fn write_as_read<const N: usize>(text: &[u8], date: Date, time: Time<'_>, end: &[u8; N], out: &mut Vec<u8>) {
     match date_time::as_written(text, date) {
         Some((date, [_space, time_and_more @ ..])) => {
             let [year @ .., _, month_tens, month_ones, _, day_tens, day_ones] = *date;
@@ -177,7 +173,6 @@ fn write_as_read<const N: usize>(text: &[u8], date: Date, time: Time<'_>, end: &
 }
 
 /// PostgreSQL leaves out minutes of zero, on which many readers insist.
-#[inline(never)]
 fn write_time_with_offset(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (time, offset) = date_time::time_with_offset(text)?;
     let hours_alone = offset.len() == b"+00".len();
@@ -189,7 +184,6 @@ fn write_time_with_offset(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-#[inline(never)]
 fn write_bytea(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let start = out.len();
     let digits = bytea::digits(text)?;
@@ -210,7 +204,6 @@ fn write_bytea(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// A `"char"` past ASCII, as PostgreSQL 16 and later print it: `\` and three octal digits. Before 16 the bare byte is sent, which is not UTF-8.
-#[inline(never)]
 fn write_high_char(text: &[u8], out: &mut Vec<u8>) -> bool {
     let [byte @ 0x80..=0xff] = text else { return false };
     let octal = |shift: u8| b'0' + (byte >> shift & 7);

@@ -95,6 +95,7 @@ fn without_era(text: &[u8]) -> (&[u8], bool) {
     }
 }
 
+#[inline]
 fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     let (year, month, day, rest) = leading_numbers_of_date(text)?;
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
@@ -108,6 +109,7 @@ fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     Some((Date { year, month, day }, rest))
 }
 
+#[inline]
 fn leading_numbers_of_date(text: &[u8]) -> Option<(i64, u8, u8, &[u8])> {
     // As nearly all dates are.
     if let Some((year_and_month, [day_tens, day_ones, rest @ ..])) = text.split_first_chunk::<8>()
@@ -122,6 +124,7 @@ fn leading_numbers_of_date(text: &[u8]) -> Option<(i64, u8, u8, &[u8])> {
     Some((year, two_digits_of(month)?, two_digits_of(&[*day_tens, *day_ones])?, rest))
 }
 
+#[cold]
 fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
     let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
     let (year, rest) = text.split_at_checked(year_digits)?;
@@ -185,7 +188,7 @@ impl Shape {
 }
 
 /// The high bit of each byte.
-const HIGH_BITS: u64 = u64::MAX / 255 << 7;
+const HIGH_BITS: u64 = (u64::MAX / 255) << 7;
 
 /// How many digits there are at the start.
 fn digits_length(text: &[u8]) -> usize {
