@@ -1,5 +1,6 @@
 //! numeric as the bytes of its unscaled number.
 
+use crate::digits::all_digits;
 use crate::json::{base64, number};
 
 /// So many digits always fit an `i64`.
@@ -31,11 +32,7 @@ impl<'a> Decimal<'a> {
             Some(point) => (text.get(..point)?, text.get(point + 1..)?),
             None => (text, &b""[..]),
         };
-        (number::all_digits(whole) && (point.is_none() || number::all_digits(fraction))).then_some(Decimal {
-            negative,
-            whole,
-            fraction,
-        })
+        (all_digits(whole) && (point.is_none() || all_digits(fraction))).then_some(Decimal { negative, whole, fraction })
     }
 
     /// The same without zeros at the end of the fraction.

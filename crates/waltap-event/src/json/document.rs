@@ -1,14 +1,9 @@
 //! Documents that are embedded as they are.
 
+use super::containers::{Container, Open};
 use super::number;
 use crate::append::append_start;
 use crate::scan::{self, plain_length};
-
-/// How deep a document may be nested and still be embedded; a deeper one is written as a string, in which nothing of it is lost.
-///
-/// Readers have bounds of their own (serde_json 128, Jackson 1000) and refuse the whole record beyond them. This leaves room, within the
-/// lowest of them, for the envelope and for arrays around the document.
-pub(crate) const DEPTH_MAX: u32 = 100;
 
 /// Appends the document without the white space between its tokens: line breaks would part a record in two for readers of lines. Numbers
 /// and strings are kept to the letter, repeated keys are kept too.
@@ -57,7 +52,7 @@ fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
             match tokens.rest {
                 [b'}', ..] => open.leave(Container::Object)?,
                 [b']', ..] => open.leave(Container::Array)?,
-                [] => return (open.depth == 0).then(|| tokens.copy_accepted()),
+                [] => return open.is_empty().then(|| tokens.copy_accepted()),
                 _ => break,
             }
             tokens.accept(1)?;
@@ -109,46 +104,6 @@ impl Tokens<'_, '_> {
     #[inline(always)]
     fn copy_accepted(&mut self) {
         append_start(self.run, self.run.len() - self.rest.len(), self.out);
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Container {
-    Array,
-    Object,
-}
-
-/// The containers that are open, the innermost in the lowest bit: set for an object.
-#[derive(Default)]
-struct Open {
-    objects: u128,
-    depth: u32,
-}
-
-const _: () = assert!(DEPTH_MAX <= u128::BITS);
-
-impl Open {
-    fn enter(&mut self, container: Container) -> Option<()> {
-        if self.depth == DEPTH_MAX {
-            return None;
-        }
-        self.depth += 1;
-        self.objects = self.objects << 1 | u128::from(container == Container::Object);
-        Some(())
-    }
-
-    fn innermost(&self) -> Option<Container> {
-        let container = if self.objects & 1 == 1 { Container::Object } else { Container::Array };
-        (self.depth > 0).then_some(container)
-    }
-
-    fn leave(&mut self, container: Container) -> Option<()> {
-        if self.innermost()? != container {
-            return None;
-        }
-        self.depth -= 1;
-        self.objects >>= 1;
-        Some(())
     }
 }
 
@@ -211,6 +166,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::json::containers::DEPTH_MAX;
 
     fn embedded(text: &str) -> Option<String> {
         let mut out = b"before".to_vec();

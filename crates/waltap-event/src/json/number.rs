@@ -1,6 +1,7 @@
 //! Numbers.
 
 use crate::append::append_some;
+use crate::digits::all_digits;
 
 /// How long the number at the start of `text` is. None: there is none.
 pub(crate) fn length(text: &[u8]) -> Option<usize> {
@@ -30,30 +31,6 @@ pub(crate) fn is_integer(text: &[u8]) -> bool {
         [b'0'] | [b'-', b'0'] => true,
         [b'-', digits @ ..] | digits => !digits.starts_with(b"0") && all_digits(digits),
     }
-}
-
-/// Whether these are digits, one at least.
-#[inline]
-pub(crate) fn all_digits(text: &[u8]) -> bool {
-    let (words, tail) = text.as_chunks::<8>();
-    let Some(last) = text.last_chunk::<8>() else {
-        return match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-            // One word of both, which have some bytes in common.
-            (Some(first), Some(last)) => {
-                are_digits(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32)
-            }
-            _ => !tail.is_empty() && tail.iter().all(u8::is_ascii_digit),
-        };
-    };
-    words.iter().all(|word| are_digits(u64::from_le_bytes(*word))) && are_digits(u64::from_le_bytes(*last))
-}
-
-/// Whether all eight bytes of a word are digits.
-#[inline]
-fn are_digits(word: u64) -> bool {
-    // What is left of a digit is its number. To a number past nine this adds up to a high bit, and carries on only from a byte that has one.
-    let numbers = word ^ ZEROS;
-    (numbers.wrapping_add(0x7676_7676_7676_7676) | numbers) & 0x8080_8080_8080_8080 == 0
 }
 
 fn integer_length(text: &[u8]) -> Option<usize> {
@@ -178,13 +155,6 @@ mod tests {
         fn an_integer_is_what_has_the_length_of_one(text in "-?[0-9]{0,24}[0-9:/\\-.]?") {
             let text = text.as_bytes();
             prop_assert_eq!(is_integer(text), integer_length(text) == Some(text.len()));
-        }
-
-        #[test]
-        fn digits_are_told_from_other_bytes(
-            text in prop::collection::vec(prop_oneof![9 => b'0'..=b'9', 1 => any::<u8>()], 0..30)
-        ) {
-            prop_assert_eq!(all_digits(&text), !text.is_empty() && text.iter().all(u8::is_ascii_digit));
         }
 
         #[test]

@@ -4,13 +4,13 @@ use waltap_pgoutput::Value;
 
 use crate::Kind;
 use crate::append::append_start;
-use crate::json::{base64, document, number, string};
+use crate::json::{base64, containers, document, number, string};
 use crate::text::array::{self, Token};
 use crate::text::date_time::{self, Date, Time, write_date, write_date_of};
 use crate::text::{bytea, hstore, money, unescape};
 
 // The depth of a record's JSON: the envelope and its row, arrays in arrays, and a document within. serde_json's bound is the lowest.
-const _: () = assert!(2 + crate::catalog::ARRAY_NESTING_MAX * array::DIMENSIONS_MAX + (document::DEPTH_MAX as usize) < 128);
+const _: () = assert!(2 + crate::catalog::ARRAY_NESTING_MAX * array::DIMENSIONS_MAX + (containers::DEPTH_MAX as usize) < 128);
 
 /// The text of a value is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,15 @@
 //! Dates and times under `DateStyle = ISO`: `2024-11-21 09:06:40.123456+00`, `0044-03-15 BC`.
 
+use crate::digits::{Shape, leading_digits};
 use crate::json::number::write_u64;
 
 /// The most digits of a year: PostgreSQL's dates end in 5874897.
 const YEAR_DIGITS_MAX: usize = 7;
 
 pub(crate) const DAY_SECONDS: i64 = 86_400;
+
+const YEAR_AND_MONTH: Shape = Shape::new(*b"0000-00-");
+const TIME_OF_DAY: Shape = Shape::new(*b"00:00:00");
 
 /// A day of the proleptic Gregorian calendar. Years are astronomical: 1 BC is 0, 2 BC is -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +147,7 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
     }
     let mut fraction = &b""[..];
     if let [b'.', after @ ..] = rest {
-        let count = digits_length(after);
+        let count = leading_digits(after);
         if count == 0 {
             return None;
         }
@@ -151,56 +155,6 @@ fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
     }
     let text = text.get(..text.len() - rest.len())?;
     Some((Time { hour, minute, second, fraction, text }, rest))
-}
-
-/// Eight bytes that are digits where there are zeros, and the same marks.
-struct Shape {
-    marks: u64,
-    /// What can be added to each byte, of which the marks were taken off, without its high bit being set.
-    room: u64,
-}
-
-const YEAR_AND_MONTH: Shape = Shape::new(*b"0000-00-");
-const TIME_OF_DAY: Shape = Shape::new(*b"00:00:00");
-
-impl Shape {
-    const fn new(marks: [u8; 8]) -> Self {
-        let mut room = [0x7f; 8];
-        let mut index = 0;
-        while index < marks.len() {
-            if marks[index] == b'0' {
-                room[index] -= 9;
-            }
-            index += 1;
-        }
-        Shape { marks: u64::from_le_bytes(marks), room: u64::from_le_bytes(room) }
-    }
-
-    /// The number of two digits that begins at each byte. What begins at or before a mark, or with the last byte, has no meaning.
-    #[inline(always)]
-    fn pairs(&self, text: &[u8; 8]) -> Option<[u8; 8]> {
-        // A digit's number is left of it, and nothing of a mark.
-        let digits = u64::from_le_bytes(*text) ^ self.marks;
-        // A carry goes only where there was a high bit before.
-        let fits = (digits.wrapping_add(self.room) | digits) & HIGH_BITS == 0;
-        fits.then(|| (digits * 10 + (digits >> 8)).to_le_bytes())
-    }
-}
-
-/// The high bit of each byte.
-const HIGH_BITS: u64 = (u64::MAX / 255) << 7;
-
-/// How many digits there are at the start.
-fn digits_length(text: &[u8]) -> usize {
-    if let Some(word) = text.first_chunk() {
-        let digits = u64::from_le_bytes(*word) ^ u64::from_le_bytes([b'0'; 8]);
-        // The first byte that is marked here is none.
-        let others = (digits.wrapping_add(u64::MAX / 255 * (0x7f - 9)) | digits) & HIGH_BITS;
-        if others != 0 {
-            return (others.trailing_zeros() / 8) as usize;
-        }
-    }
-    text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len())
 }
 
 pub(crate) fn offset_seconds(text: &[u8]) -> Option<i64> {
@@ -385,26 +339,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn pairs_are_numbers_between_the_marks_alone() {
-        assert_eq!(
-            TIME_OF_DAY.pairs(b"12:34:59").map(|[hour, _, _, minute, _, _, second, _]| [hour, minute, second]),
-            Some([12, 34, 59])
-        );
-        for place in 0..8 {
-            for byte in 0..=u8::MAX {
-                for (shape, mut text) in
-                    [(TIME_OF_DAY, *b"99:99:99"), (YEAR_AND_MONTH, *b"0000-00-"), (YEAR_AND_MONTH, *b"9999-99-")]
-                {
-                    let is_mark = !text[place].is_ascii_digit();
-                    let expected = if is_mark { byte == text[place] } else { byte.is_ascii_digit() };
-                    text[place] = byte;
-                    assert_eq!(shape.pairs(&text).is_some(), expected, "{byte} at {place}");
-                }
-            }
-        }
-    }
-
     proptest! {
         #[test]
         fn both_ways_of_reading_a_date_agree(text in "[0-9]{3,5}-[0-9:]{2}[-/][0-9.]{2}( .*)?") {
@@ -415,12 +349,6 @@ mod tests {
                 _ => None,
             });
             prop_assert_eq!(leading_numbers_of_date(text.as_bytes()), by_year);
-        }
-
-        #[test]
-        fn digits_are_counted(text in "[0-9]{0,12}[^0-9]{0,3}[0-9]{0,9}") {
-            let expected = text.bytes().take_while(u8::is_ascii_digit).count();
-            prop_assert_eq!(digits_length(text.as_bytes()), expected);
         }
 
         #[test]
