@@ -57,6 +57,13 @@ pub(crate) fn plain_ascii_length(text: &[u8]) -> usize {
     if tail_is_plain { text.len() } else { text.len() - tail.len() }
 }
 
+/// Whether all of it is ASCII.
+pub(crate) fn is_ascii(text: &[u8]) -> bool {
+    let (chunks, tail) = text.as_chunks::<CHUNK>();
+    let is_ascii = |chunk: &[u8; CHUNK]| none(chunk, |byte| !byte.is_ascii());
+    chunks.iter().all(is_ascii) && text.last_chunk().map_or_else(|| tail.is_ascii(), is_ascii)
+}
+
 /// So many bytes are looked at by one instruction each.
 const CHUNK: usize = 16;
 
@@ -92,7 +99,7 @@ fn ends(text: &[u8]) -> Option<u64> {
     Some(u64::from(first) | u64::from(last) << 32)
 }
 
-/// How many bytes there are before the first that is marked: in a word by its high bit.
+/// How many bytes there are before the first that is marked: in a word by its high bit. The first eight, if there are so many, have no marks.
 #[inline(always)]
 fn length_without(text: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> bool) -> usize {
     let place = |marks: u64| (marks.trailing_zeros() / 8) as usize;
@@ -105,13 +112,19 @@ fn length_without(text: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8
             None => text.iter().position(|byte| is_marked(*byte)).unwrap_or(text.len()),
         };
     }
-    let (chunks, _) = text.as_chunks::<CHUNK>();
-    let clean = chunks.iter().take_while(|chunk| none(chunk, &is_marked)).count() * CHUNK;
-    let (words, _) = text.get(clean..).unwrap_or_default().as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let marks = marks(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return clean + index * 8 + place(marks);
+    let (words, _) = text.as_chunks::<8>();
+    if let Some(second) = words.get(1) {
+        let found = marks(u64::from_le_bytes(*second));
+        if found != 0 {
+            return 8 + place(found);
+        }
+        let (chunks, _) = text.as_chunks::<CHUNK>();
+        let clean = 1 + chunks.iter().skip(1).take_while(|chunk| none(chunk, &is_marked)).count();
+        for (index, word) in words.iter().enumerate().skip(2 * clean) {
+            let found = marks(u64::from_le_bytes(*word));
+            if found != 0 {
+                return index * 8 + place(found);
+            }
         }
     }
     match text.last_chunk().map(|last| marks(u64::from_le_bytes(*last))) {
@@ -158,7 +171,7 @@ mod tests {
     #[test]
     fn every_byte_at_every_place_of_a_word() {
         for byte in 0..=u8::MAX {
-            for length in 1..40 {
+            for length in 1..60 {
                 for place in 0..length {
                     let mut text = vec![b'x'; length];
                     text[place] = byte;
@@ -169,6 +182,7 @@ mod tests {
                         expected(is_special(byte) || byte >= 0xf0),
                         "{byte} at {place}"
                     );
+                    assert_eq!(is_ascii(&text), byte.is_ascii(), "{byte} at {place}");
                     let is_plain = byte.is_ascii() && !is_special(byte);
                     let expected = if is_plain { length } else { place / CHUNK * CHUNK };
                     assert_eq!(plain_ascii_length(&text), expected, "{byte} at {place}");

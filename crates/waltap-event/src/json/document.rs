@@ -21,6 +21,8 @@ pub(crate) fn write(text: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// One value after another, without recursion: the document may have been made to overflow the stack.
+// Apart from what writes other values, the elements of arrays among them, which would bear its weight.
+#[inline(never)]
 fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut open = Open::default();
     let mut tokens = Tokens { run: text, rest: text, out };

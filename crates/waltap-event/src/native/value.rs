@@ -5,6 +5,7 @@ use waltap_pgoutput::Value;
 use crate::Kind;
 use crate::append::append_start;
 use crate::json::{base64, containers, document, number, string};
+use crate::scan;
 use crate::text::array::{self, Token};
 use crate::text::date_time::{self, Date, Time, write_date, write_date_of};
 use crate::text::{bytea, hstore, money, unescape};
@@ -58,7 +59,7 @@ pub(super) fn write_other(value: Value<'_>, out: &mut Vec<u8>) {
 const SHORT_TEXT_BYTES_MAX: usize = 64;
 
 pub(crate) fn is_utf8(text: &[u8]) -> bool {
-    text.len() < SHORT_TEXT_BYTES_MAX && text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
+    text.len() < SHORT_TEXT_BYTES_MAX && scan::is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
 /// Writes the text, which is valid UTF-8, as its kind, or else as it is.
