@@ -16,6 +16,7 @@ mod catalog;
 mod composer;
 mod data_type;
 pub mod debezium;
+mod digits;
 mod error;
 pub mod flat;
 mod format;

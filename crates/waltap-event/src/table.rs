@@ -1,5 +1,6 @@
 //! A table made ready for an encoder.
 
+use crate::append::Piece;
 use crate::{Error, TableShape, Treatment};
 
 /// A table of which every byte that does not change from row to row is written already. `How` is what a format must know to write a
@@ -17,13 +18,15 @@ pub(crate) struct Prepared<How> {
     pub(crate) key_end: &'static [u8],
     pub(crate) columns: Box<[Column<How>]>,
     pub(crate) key: Box<[KeyColumn]>,
+    /// How many columns there are up to the last one of the key.
+    key_columns: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Column<How> {
     pub(crate) name: Box<str>,
-    /// `"name":`, as it stands in the row.
-    pub(crate) field: Box<[u8]>,
+    /// `,"name":`, as it stands in the row.
+    pub(crate) field: Piece,
     pub(crate) how: How,
     pub(crate) identity: bool,
     pub(crate) treatment: Treatment,
@@ -35,7 +38,7 @@ pub(crate) struct Column<How> {
 pub(crate) struct KeyColumn {
     pub(crate) name: Box<str>,
     /// `{"name":` for the first, with what the key begins with before it, `,"name":` for the others.
-    pub(crate) field: Box<[u8]>,
+    pub(crate) field: Piece,
 }
 
 /// What a table is called in its database.
@@ -71,7 +74,7 @@ impl<How> Prepared<How> {
         let field = |mark: &[u8], name: &str| {
             let mut field = mark.to_vec();
             write_field(name, &mut field);
-            field.into()
+            Piece::new(&field)
         };
         let mut key_start = vec![b'{'];
         for (name, value) in shape.own_key_fields() {
@@ -86,7 +89,7 @@ impl<How> Prepared<How> {
                 let (row_name, how) = prepare(column);
                 Column {
                     name: column.name.as_str().into(),
-                    field: field(b"", &row_name),
+                    field: field(b",", &row_name),
                     how,
                     identity: column.identity,
                     treatment: column.treatment.clone(),
@@ -107,13 +110,19 @@ impl<How> Prepared<How> {
             }
         }
         let name = TableName::new(&shape.schema, &shape.table);
-        Ok(Prepared { head, name, value_start: Box::default(), key_end: b"}", columns, key: key.into() })
+        let key_columns = columns.iter().rposition(|column| column.key_place.is_some()).map_or(0, |last| last + 1);
+        Ok(Prepared { head, name, value_start: Box::default(), key_end: b"}", columns, key: key.into(), key_columns })
+    }
+
+    /// The columns up to the last one of the key.
+    pub(crate) fn columns_with_key(&self) -> &[Column<How>] {
+        self.columns.get(..self.key_columns).unwrap_or_default()
     }
 
     /// Has every record begin with a schema, which the end of the record closes.
     pub(crate) fn with_schemas(mut self, key_start: &[u8], value_start: Box<[u8]>) -> Self {
         if let Some(first) = self.key.first_mut() {
-            first.field = [key_start, &first.field].concat().into();
+            first.field = Piece::new(&[key_start, first.field.text()].concat());
         }
         Prepared { value_start, key_end: b"}}", ..self }
     }

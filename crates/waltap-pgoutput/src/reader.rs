@@ -120,8 +120,9 @@ impl<'a> Reader<'a> {
         Ok(*array)
     }
 
+    /// What is left, which stays there.
     #[inline]
-    fn unread(&self) -> &'a [u8] {
+    pub(crate) fn unread(&self) -> &'a [u8] {
         self.frame.get(self.offset..).unwrap_or_default()
     }
 }

@@ -29,6 +29,15 @@ pub struct Tuple<'a> {
 impl<'a> Tuple<'a> {
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let count = reader.u16("column count")?;
+        match values_length(reader.unread(), count) {
+            Some(length) => Ok(Tuple { count, bytes: reader.bytes(length, "values")? }),
+            None => Self::decode_by_fields(count, reader),
+        }
+    }
+
+    /// Reads the values field by field, to tell what is wrong with which of them.
+    #[cold]
+    fn decode_by_fields(count: u16, reader: &mut Reader<'a>) -> Result<Self, Error> {
         let start = reader.offset();
         for _ in 0..count {
             match reader.u8("kind of the value")? {
@@ -44,6 +53,7 @@ impl<'a> Tuple<'a> {
     }
 
     /// How many values it has.
+    #[inline]
     pub fn len(&self) -> usize {
         usize::from(self.count)
     }
@@ -54,9 +64,26 @@ impl<'a> Tuple<'a> {
     }
 
     /// Its values in order.
+    #[inline]
     pub fn iter(&self) -> ValueIter<'a> {
         ValueIter { remaining: self.count, bytes: self.bytes }
     }
+}
+
+/// How many bytes so many values take at the start. None: one of them is not whole, or is none.
+fn values_length(bytes: &[u8], count: u16) -> Option<usize> {
+    let mut rest = bytes;
+    for _ in 0..count {
+        rest = match rest {
+            [b't' | b'b', length @ ..] => {
+                let (length, rest) = length.split_first_chunk::<4>()?;
+                rest.get(usize::try_from(i32::from_be_bytes(*length)).ok()?..)?
+            }
+            [b'n' | b'u', rest @ ..] => rest,
+            _ => return None,
+        };
+    }
+    Some(bytes.len() - rest.len())
 }
 
 impl<'a> IntoIterator for Tuple<'a> {
@@ -107,3 +134,30 @@ impl<'a> Iterator for ValueIter<'a> {
 }
 
 impl ExactSizeIterator for ValueIter<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame() -> impl Strategy<Value = Vec<u8>> {
+        let field = prop_oneof![
+            prop_oneof![Just(b'n'), Just(b'u'), Just(b't'), Just(b'b'), any::<u8>()].prop_map(|kind| vec![kind]),
+            (0_i32..4).prop_map(|length| [&b"t"[..], &length.to_be_bytes(), &vec![b'n'; length as usize]].concat()),
+            prop_oneof![Just(-1), Just(i32::MIN), Just(i32::MAX), 0..9].prop_map(|length: i32| length.to_be_bytes().to_vec()),
+        ];
+        (0_u16..5, prop::collection::vec(field, 0..8))
+            .prop_map(|(count, fields)| [count.to_be_bytes().to_vec(), fields.concat()].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_of_reading_agree(frame in frame()) {
+            let (mut quick, mut by_fields) = (Reader::new(&frame), Reader::new(&frame));
+            let count = by_fields.u16("column count").unwrap();
+            prop_assert_eq!(Tuple::decode(&mut quick), Tuple::decode_by_fields(count, &mut by_fields));
+            prop_assert_eq!(values_length(&frame[2..], count).is_some(), Tuple::decode(&mut Reader::new(&frame)).is_ok());
+        }
+    }
+}

@@ -1,6 +1,10 @@
 //! numeric as the bytes of its unscaled number.
 
+use crate::digits::all_digits;
 use crate::json::{base64, number};
+
+/// So many digits always fit an `i64`.
+const FEW_DIGITS_MAX: usize = 18;
 
 /// So many digits always fit an `i128`.
 const SMALL_DIGITS_MAX: usize = 38;
@@ -28,8 +32,7 @@ impl<'a> Decimal<'a> {
             Some(point) => (text.get(..point)?, text.get(point + 1..)?),
             None => (text, &b""[..]),
         };
-        let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-        (digits(whole) && (point.is_none() || digits(fraction))).then_some(Decimal { negative, whole, fraction })
+        (all_digits(whole) && (point.is_none() || all_digits(fraction))).then_some(Decimal { negative, whole, fraction })
     }
 
     /// The same without zeros at the end of the fraction.
@@ -72,6 +75,12 @@ impl<'a> Decimal<'a> {
     fn write_unscaled(self, zeros: usize, out: &mut Vec<u8>) {
         let count = self.whole.len() + self.fraction.len() + zeros;
         let digits = self.whole.iter().chain(self.fraction).map(|digit| digit.wrapping_sub(b'0'));
+        if count <= FEW_DIGITS_MAX {
+            let magnitude = digits.fold(0_i64, |number, digit| number * 10 + i64::from(digit));
+            let magnitude = (0..zeros).fold(magnitude, |number, _| number * 10);
+            let bytes = if self.negative { -magnitude } else { magnitude }.to_be_bytes();
+            return base64::write(minimal(&bytes), out);
+        }
         let digits = digits.chain(std::iter::repeat_n(0, zeros));
         if count <= SMALL_DIGITS_MAX {
             let magnitude = digits.fold(0_i128, |number, digit| number * 10 + i128::from(digit));
@@ -205,6 +214,14 @@ mod tests {
             let bytes = large(number < 0, decimal.whole.len(), digits);
             let expected = number.to_be_bytes();
             prop_assert_eq!(minimal(&bytes), minimal(&expected));
+        }
+
+        #[test]
+        fn few_digits_are_counted_as_many_are(number in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, shift in 0..18_u32, scale in 0..4) {
+            let number = number / 10_i64.pow(shift);
+            let mut expected = Vec::new();
+            base64::write(minimal(&(i128::from(number) * 10_i128.pow(scale as u32)).to_be_bytes()), &mut expected);
+            prop_assert_eq!(scaled(&number.to_string(), scale), Some(String::from_utf8(expected).unwrap()));
         }
     }
 }

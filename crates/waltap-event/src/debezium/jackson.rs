@@ -7,6 +7,8 @@ use std::io::Write;
 
 use super::decimal::Decimal;
 use crate::append::append_start;
+use crate::json::string;
+use crate::native::NotUtf8;
 use crate::scan::{plain_length, plain_length_in_basic_plane};
 
 /// Appends `text`, which is valid UTF-8, as a string in quotes.
@@ -14,6 +16,11 @@ pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, true, out);
     out.push(b'"');
+}
+
+/// Appends the text as a string in quotes, if it is UTF-8; or else nothing.
+pub(super) fn write_string_checked(text: &[u8], out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+    string::write_checked_by(|rest, out| write_escaped(rest, true, out), text, out).map_err(|_| NotUtf8)
 }
 
 /// Appends `text` as what stands between quotes. Characters beyond the basic plane are left alone where Jackson writes to Java's

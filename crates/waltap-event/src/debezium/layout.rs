@@ -19,8 +19,8 @@ use crate::json::{base64, hexadecimal};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::native::envelope::unix_millis;
 use crate::record::Record;
-use crate::row::{Columns, KeyValues, Merged, each_column};
-use crate::table::Prepared;
+use crate::row::{Columns, KeyValues, Merged, WriteColumn, close_object, each_column};
+use crate::table::{Column, Prepared};
 use crate::{Error, Operation, Stamp, TableShape, Treatment};
 
 /// What of a column must be known to write its values.
@@ -135,42 +135,11 @@ impl Debezium {
         values: impl Iterator<Item = Value<'a>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let Debezium { key_values, values: writer, .. } = self;
+        let Debezium { key_values, values: value_writer, .. } = self;
         key_values.begin_row(table);
-        out.push(b'{');
-        let first = out.len();
-        each_column(table, values, |_, column, value| {
-            let How { conversion, unavailable, missing, null } = &column.how;
-            if *conversion == Conversion::Omitted {
-                return Ok(());
-            }
-            if out.len() > first {
-                out.push(b',');
-            }
-            out.extend_from_slice(&column.field);
-            if columns == Columns::Identity && !column.identity {
-                out.extend_from_slice(missing);
-                return Ok(());
-            }
-            let start = out.len();
-            match value {
-                Value::Unchanged => {
-                    out.extend_from_slice(unavailable);
-                    return Ok(());
-                }
-                Value::Null => out.extend_from_slice(null),
-                Value::Text(text) => {
-                    if writer.write(conversion, text, out).is_err() {
-                        hexadecimal::write(text, out);
-                    }
-                }
-                // Not asked for.
-                Value::Binary(bytes) => base64::write(bytes, out),
-            }
-            key_values.note(column, start..out.len());
-            Ok(())
-        })?;
-        out.push(b'}');
+        let start = out.len();
+        each_column(table, values, &mut RowWriter { columns, values: value_writer, key_values, out })?;
+        close_object(start, out);
         Ok(())
     }
 
@@ -188,7 +157,7 @@ impl Debezium {
         // Of a changed key either part may be left out alone.
         let is_sent = !self.skipped.contains(operation);
         self.transactions.write_block(&table.name.dotted, is_sent, stamp.lsn, out);
-        source::write_end(operation, stamp, out);
+        self.source.write_end(operation, stamp, out);
         self.close(out);
     }
 
@@ -340,6 +309,42 @@ impl Layout for Debezium {
 
     fn give_back_memory(&mut self) {
         self.values.give_back_memory();
+    }
+}
+
+/// Writes the columns of one row.
+struct RowWriter<'r> {
+    columns: Columns,
+    values: &'r mut ValueWriter,
+    key_values: &'r mut KeyValues,
+    out: &'r mut Vec<u8>,
+}
+
+impl WriteColumn<How> for RowWriter<'_> {
+    #[inline(always)]
+    fn write_column(&mut self, _index: usize, column: &Column<How>, value: Value<'_>) {
+        let RowWriter { columns, values, key_values, out } = self;
+        let How { conversion, unavailable, missing, null } = &column.how;
+        if matches!(conversion, Conversion::Omitted) {
+            return;
+        }
+        column.field.append_to(out);
+        if *columns == Columns::Identity && !column.identity {
+            return out.extend_from_slice(missing);
+        }
+        let start = out.len();
+        match value {
+            Value::Text(text) => {
+                if values.write(conversion, text, out).is_err() {
+                    hexadecimal::write(text, out);
+                }
+            }
+            Value::Unchanged => return out.extend_from_slice(unavailable),
+            Value::Null => out.extend_from_slice(null),
+            // Not asked for.
+            Value::Binary(bytes) => base64::write(bytes, out),
+        }
+        key_values.note(column, start..out.len());
     }
 }
 

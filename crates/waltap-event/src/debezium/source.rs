@@ -4,6 +4,7 @@ use waltap_pgoutput::{Lsn, PgTime};
 
 use super::jackson::write_string;
 use super::options::Options;
+use crate::append::Kept;
 use crate::json::number::{write_i64, write_u64};
 use crate::native::envelope::{unix_millis, write_or_null};
 use crate::{Operation, Stamp};
@@ -19,6 +20,7 @@ pub(super) struct SourceWriter {
     not_of_snapshot: &'static [u8],
     /// Where the commit of the last transaction ends.
     pub(super) last_commit: Option<Lsn>,
+    kept: KeptParts,
 }
 
 impl SourceWriter {
@@ -37,37 +39,76 @@ impl SourceWriter {
             Some(true) | None => b",\"snapshot\":\"false\"",
         };
         let of_snapshot = b",\"snapshot\":\"true\"";
-        SourceWriter { start: start.into(), database: db.into(), of_snapshot, not_of_snapshot, last_commit: None }
+        SourceWriter {
+            start: start.into(),
+            database: db.into(),
+            of_snapshot,
+            not_of_snapshot,
+            last_commit: None,
+            kept: KeptParts::default(),
+        }
     }
 
     /// For rows of Debezium's incremental snapshots.
     pub(super) fn of_chunks(self) -> Self {
-        SourceWriter { of_snapshot: b",\"snapshot\":\"incremental\"", ..self }
+        SourceWriter { of_snapshot: b",\"snapshot\":\"incremental\"", kept: KeptParts::default(), ..self }
     }
 
     /// Appends `source`. `place` is what [`place`] made.
-    pub(super) fn write(&self, operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.start);
-        write_i64(unix_millis(stamp.happened_at), out);
-        out.extend_from_slice(match operation {
-            Operation::Read => self.of_snapshot,
-            _ => self.not_of_snapshot,
+    pub(super) fn write(&mut self, operation: Operation, place: &[u8], stamp: &Stamp, out: &mut Vec<u8>) {
+        let SourceWriter { start, database, of_snapshot, not_of_snapshot, last_commit, kept } = self;
+        kept.until_lsn.append_to(out, (operation, stamp.happened_at, *last_commit), |out| {
+            out.extend_from_slice(start);
+            write_i64(unix_millis(stamp.happened_at), out);
+            out.extend_from_slice(match operation {
+                Operation::Read => of_snapshot,
+                _ => not_of_snapshot,
+            });
+            out.extend_from_slice(database);
+            match last_commit {
+                Some(lsn) => write_quoted_lsn(*lsn, out),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.push(b',');
         });
-        out.extend_from_slice(&self.database);
-        match self.last_commit {
-            Some(lsn) => write_quoted_lsn(lsn, out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.push(b',');
         write_quoted_lsn(stamp.lsn, out);
-        out.extend_from_slice(b"]\"");
-        write_finer_times(stamp.happened_at, out);
+        kept.finer_times.append_to(out, stamp.happened_at, |out| {
+            out.extend_from_slice(b"]\"");
+            write_finer_times(stamp.happened_at, out);
+        });
         out.extend_from_slice(place);
-        write_or_null(stamp.txid.map(u64::from), out);
-        out.extend_from_slice(b",\"lsn\":");
+        kept.transaction.append_to(out, stamp.txid, |out| {
+            write_or_null(stamp.txid.map(u64::from), out);
+            out.extend_from_slice(b",\"lsn\":");
+        });
         write_u64(stamp.lsn.0, out);
         out.extend_from_slice(b",\"xmin\":null,\"origin\":null,\"origin_lsn\":null}");
     }
+
+    /// Appends what follows `transaction`, to the end.
+    pub(super) fn write_end(&mut self, operation: Operation, stamp: &Stamp, out: &mut Vec<u8>) {
+        self.kept.end.append_to(out, (operation, stamp.written_at), |out| {
+            out.extend_from_slice(b",\"op\":\"");
+            out.push(operation.letter());
+            out.extend_from_slice(b"\",\"ts_ms\":");
+            write_i64(unix_millis(stamp.written_at), out);
+            write_finer_times(stamp.written_at, out);
+            out.push(b'}');
+        });
+    }
+}
+
+/// What rows of a transaction have in common, which is written once.
+#[derive(Clone, Debug, Default)]
+struct KeptParts {
+    /// Up to the second element of `sequence`.
+    until_lsn: Kept<(Operation, PgTime, Option<Lsn>)>,
+    /// What follows that, up to the table's place.
+    finer_times: Kept<PgTime>,
+    /// The value of `txId`, up to that of `lsn`.
+    transaction: Kept<Option<u32>>,
+    /// What follows `transaction`.
+    end: Kept<(Operation, PgTime)>,
 }
 
 /// `schema` and `table`, up to the value of `txId`.
@@ -93,14 +134,4 @@ fn write_finer_times(time: PgTime, out: &mut Vec<u8>) {
     write_i64(micros, out);
     out.extend_from_slice(b",\"ts_ns\":");
     write_i64(micros.saturating_mul(1_000), out);
-}
-
-/// Appends what follows `transaction`, to the end.
-pub(super) fn write_end(operation: Operation, stamp: &Stamp, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"op\":\"");
-    out.push(operation.letter());
-    out.extend_from_slice(b"\",\"ts_ms\":");
-    write_i64(unix_millis(stamp.written_at), out);
-    write_finer_times(stamp.written_at, out);
-    out.push(b'}');
 }

@@ -1,7 +1,8 @@
 //! Dates and times as numbers or in ISO 8601.
 
 use crate::json::number::write_i64;
-use crate::text::date_time::{self, DAY_SECONDS, Date, date_of, days_since_epoch, write_date, write_time_of_day};
+use crate::native::value::write_as_read;
+use crate::text::date_time::{self, DAY_SECONDS, Date, days_since_epoch, write_date, write_time_of_day};
 use crate::text::interval::Interval;
 
 /// What a time is counted in.
@@ -114,31 +115,31 @@ pub(super) fn write_iso_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> 
 
 /// Appends a timestamptz in UTC, with exactly so many digits of a second. The infinities are PostgreSQL's own words.
 pub(super) fn write_zoned_timestamp(digits: u8, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    out.push(b'"');
     if matches!(text, b"infinity" | b"-infinity") {
+        out.push(b'"');
         out.extend_from_slice(text);
         out.push(b'"');
         return Some(());
     }
     let (date, time, offset) = date_time::timestamp_with_offset(text)?;
-    let seconds = time.seconds();
-    // What is at UTC already needs no counting of days, as long as there is such a day and such a time in it.
-    let (date, second) = if offset == 0 && date.day <= 28 && seconds < DAY_SECONDS {
-        (date, seconds)
-    } else {
-        date_time::at_utc(date, time, offset)
-    };
-    write_moment(date, second, time.fraction, digits, out);
+    // What is at UTC already needs no counting of days, as long as there is such a day and such a second in it.
+    let is_at_utc = offset == 0 && date.day <= 28 && time.hour < 24 && time.second < 60;
+    if is_at_utc && time.fraction.len() == usize::from(digits) {
+        write_as_read(text, date, time, b"Z\"", out);
+        return Some(());
+    }
+    let (date, second) = if is_at_utc { (date, time.seconds()) } else { date_time::at_utc(date, time, offset) };
+    out.push(b'"');
+    write_date(date, out);
+    out.push(b'T');
+    write_time_of_day(second, out);
+    write_fraction(time.fraction, digits, out);
     out.extend_from_slice(b"Z\"");
     Some(())
 }
 
-fn write_moment(date: Date, second: i64, fraction: &[u8], digits: u8, out: &mut Vec<u8>) {
-    // A second of 60, or an hour of 24, belongs to what comes next.
-    let date = if second < DAY_SECONDS { date } else { date_of(days_since_epoch(date) + second / DAY_SECONDS) };
-    write_date(date, out);
-    out.push(b'T');
-    write_time_of_day(second % DAY_SECONDS, out);
+/// Appends a fraction of a second with exactly so many digits.
+fn write_fraction(fraction: &[u8], digits: u8, out: &mut Vec<u8>) {
     if digits > 0 {
         out.push(b'.');
         let digits = usize::from(digits);

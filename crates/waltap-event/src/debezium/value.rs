@@ -2,12 +2,13 @@
 
 use super::conversion::Conversion;
 use super::decimal::Decimal;
-use super::jackson::{write_f32_text, write_f64_text, write_string};
+use super::jackson::{write_f32_text, write_f64_text, write_string, write_string_checked};
 use super::options::{BinaryHandling, DecimalHandling, HstoreHandling, IntervalHandling};
 use super::{conversion::MONEY_SCALE, geometry, java_map, temporal};
 use crate::json::base64::{self, Alphabet};
 use crate::json::{hexadecimal, number};
 use crate::native::NotUtf8;
+use crate::native::value::is_utf8;
 use crate::record::shrink;
 use crate::text::array::{self, Token};
 use crate::text::{bytea, interval, money, unescape};
@@ -26,12 +27,18 @@ pub(super) struct ValueWriter {
 
 impl ValueWriter {
     /// Appends the JSON of a value: as its conversion has it, or else its text in a string. Either the whole of it or, on an error, nothing.
+    #[inline]
     pub(super) fn write(&mut self, conversion: &Conversion, text: &[u8], out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+        if matches!(conversion, Conversion::Text) {
+            return write_string_checked(text, out);
+        }
         // What these accept is ASCII, so that the check for UTF-8 can be left out.
         if self.write_plain(conversion, text, out) {
             return Ok(());
         }
-        simdutf8::basic::from_utf8(text).map_err(|_| NotUtf8)?;
+        if !is_utf8(text) {
+            return Err(NotUtf8);
+        }
         self.write_utf8(conversion, text, out);
         Ok(())
     }

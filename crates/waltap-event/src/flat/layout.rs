@@ -2,7 +2,7 @@
 
 use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 
-use super::head;
+use super::head::{self, HeadWriter};
 use crate::json::string;
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::native::fields::{FieldWriter, NoteNames};
@@ -28,12 +28,13 @@ pub(crate) struct Flat {
     options: Options,
     /// For messages.
     message_place: Box<[u8]>,
+    head: HeadWriter,
     fields: FieldWriter,
 }
 
 impl Flat {
     pub(crate) fn new(database: &str, options: Options) -> Self {
-        Flat { options, message_place: head::place(database, None), fields: FieldWriter::default() }
+        Flat { options, message_place: head::place(database, None), head: HeadWriter::default(), fields: FieldWriter::default() }
     }
 
     /// Makes a table ready.
@@ -53,10 +54,10 @@ impl Flat {
     ) -> Result<(), Error> {
         let out = &mut record.value;
         out.clear();
-        head::write(operation, &table.head, stamp, out);
+        self.head.write(operation, &table.head, stamp, out);
         self.fields.begin_event();
-        // Our own fields stand before the first column, so that each has a comma.
-        self.fields.write(table, columns, values, 0, out)?;
+        // Our own fields stand before the first column, which has a comma as the others have.
+        self.fields.write(table, columns, values, out)?;
         self.fields.write_notes(&NOTES, table, out);
         out.push(b'}');
         self.fields.key_values.write_key(table, out, &mut record.key)
@@ -104,7 +105,7 @@ impl Layout for Flat {
 
     fn write_truncate(&mut self, table: &Prepared<Kind>, stamp: &Stamp, value: &mut Vec<u8>) {
         value.clear();
-        head::write(Operation::Truncate, &table.head, stamp, value);
+        self.head.write(Operation::Truncate, &table.head, stamp, value);
         value.push(b'}');
     }
 
@@ -112,7 +113,7 @@ impl Layout for Flat {
         let Record { key, value: out } = record;
         write_message_key(message, key);
         out.clear();
-        head::write(Operation::Message, &self.message_place, stamp, out);
+        self.head.write(Operation::Message, &self.message_place, stamp, out);
         out.extend_from_slice(b",\"prefix\":");
         string::write(message.prefix.as_bytes(), out);
         out.extend_from_slice(b",\"content\":");

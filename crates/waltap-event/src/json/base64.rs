@@ -10,6 +10,10 @@ pub(crate) const PIECE: usize = 768;
 /// What a piece becomes.
 const ENCODED_PIECE: usize = PIECE / 3 * 4;
 
+/// Up to here a piece is short.
+const SHORT_PIECE: usize = 24;
+const ENCODED_SHORT_PIECE: usize = SHORT_PIECE / 3 * 4;
+
 /// What stands for the last two of the 64 digits. Both are padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alphabet {
@@ -44,9 +48,17 @@ pub(crate) fn write_piece_in(alphabet: Alphabet, piece: &[u8], out: &mut Vec<u8>
         Alphabet::Standard => &STANDARD,
         Alphabet::UrlSafe => &URL_SAFE,
     };
-    let mut encoded = [0; ENCODED_PIECE];
+    if piece.len() <= SHORT_PIECE {
+        // As most numbers are: less than this has to be made empty.
+        encode(engine, piece, &mut [0; ENCODED_SHORT_PIECE], out);
+    } else {
+        encode(engine, piece, &mut [0; ENCODED_PIECE], out);
+    }
+}
+
+fn encode(engine: &GeneralPurpose, piece: &[u8], encoded: &mut [u8], out: &mut Vec<u8>) {
     // It fits: the piece is bounded.
-    let length = engine.encode_slice(piece, &mut encoded).unwrap_or(0);
+    let length = engine.encode_slice(piece, encoded).unwrap_or(0);
     out.extend_from_slice(encoded.get(..length).unwrap_or_default());
 }
 
@@ -56,7 +68,7 @@ mod tests {
 
     #[test]
     fn pieces_join() {
-        for length in [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+        for length in [0, 1, 2, 3, SHORT_PIECE - 1, SHORT_PIECE, SHORT_PIECE + 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
             let bytes: Vec<u8> = (0..length).map(|index| (index * 7) as u8).collect();
             let mut out = Vec::new();
             write(&bytes, &mut out);

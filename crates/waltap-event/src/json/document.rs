@@ -1,14 +1,9 @@
 //! Documents that are embedded as they are.
 
+use super::containers::{Container, Open};
 use super::number;
 use crate::append::append_start;
-use crate::scan::plain_length;
-
-/// How deep a document may be nested and still be embedded; a deeper one is written as a string, in which nothing of it is lost.
-///
-/// Readers have bounds of their own (serde_json 128, Jackson 1000) and refuse the whole record beyond them. This leaves room, within the
-/// lowest of them, for the envelope and for arrays around the document.
-pub(crate) const DEPTH_MAX: u32 = 100;
+use crate::scan::{self, plain_length};
 
 /// Appends the document without the white space between its tokens: line breaks would part a record in two for readers of lines. Numbers
 /// and strings are kept to the letter, repeated keys are kept too.
@@ -25,104 +20,92 @@ pub(crate) fn write(text: &[u8], out: &mut Vec<u8>) -> bool {
     accepted
 }
 
-/// What may come next.
-#[derive(Clone, Copy)]
-enum Expect {
-    Value,
-    /// The first value of an array, or its end.
-    ValueOrEnd,
-    Key,
-    /// The first key of an object, or its end.
-    KeyOrEnd,
-    Colon,
-    /// A comma, the end of what is open, or the end of the document.
-    CommaOrEnd,
-}
-
-/// One token a turn, without recursion: the document may have been made to overflow the stack.
+/// One value after another, without recursion: the document may have been made to overflow the stack.
+// Apart from what writes other values, the elements of arrays among them, which would bear its weight.
+#[inline(never)]
 fn copy(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    // What is accepted and not yet copied reaches from `run` up to `rest`; it grows until there is white space to leave out.
-    let mut run = text;
-    let mut rest = text;
-    let mut expect = Expect::Value;
     let mut open = Open::default();
+    let mut tokens = Tokens { run: text, rest: text, out };
+    tokens.skip_white_space();
     loop {
-        if matches!(rest, [b' ' | b'\t' | b'\n' | b'\r', ..] | []) {
-            append_start(run, run.len() - rest.len(), out);
-            rest = after_white_space(rest);
-            run = rest;
-        }
-        let Some(byte) = rest.first() else {
-            return (open.depth == 0 && matches!(expect, Expect::CommaOrEnd)).then_some(());
-        };
-        let length;
-        (expect, length) = match (expect, byte) {
-            (Expect::Value | Expect::ValueOrEnd, b'{') => (open.enter(Container::Object)?, 1),
-            (Expect::Value | Expect::ValueOrEnd, b'[') => (open.enter(Container::Array)?, 1),
-            (Expect::Value | Expect::ValueOrEnd, b'"') => (Expect::CommaOrEnd, string_length(rest)?),
-            (Expect::Value | Expect::ValueOrEnd, b'-' | b'0'..=b'9') => (Expect::CommaOrEnd, number::length(rest)?),
-            (Expect::Value | Expect::ValueOrEnd, b'a'..=b'z') => (Expect::CommaOrEnd, literal_length(rest)?),
-            (Expect::Key | Expect::KeyOrEnd, b'"') => (Expect::Colon, string_length(rest)?),
-            (Expect::Colon, b':') => (Expect::Value, 1),
-            (Expect::CommaOrEnd, b',') => (open.next()?, 1),
-            (Expect::CommaOrEnd | Expect::KeyOrEnd, b'}') => (open.leave(Container::Object)?, 1),
-            (Expect::CommaOrEnd | Expect::ValueOrEnd, b']') => (open.leave(Container::Array)?, 1),
-            _ => return None,
-        };
-        rest = rest.get(length..)?;
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Container {
-    Array,
-    Object,
-}
-
-/// The containers that are open, the innermost in the lowest bit: set for an object.
-#[derive(Default)]
-struct Open {
-    objects: u128,
-    depth: u32,
-}
-
-const _: () = assert!(DEPTH_MAX <= u128::BITS);
-
-impl Open {
-    fn enter(&mut self, container: Container) -> Option<Expect> {
-        if self.depth == DEPTH_MAX {
-            return None;
-        }
-        self.depth += 1;
-        self.objects <<= 1;
-        Some(match container {
-            Container::Array => Expect::ValueOrEnd,
-            Container::Object => {
-                self.objects |= 1;
-                Expect::KeyOrEnd
+        // What a value is, its first byte tells.
+        match tokens.rest {
+            [b'{', ..] => {
+                open.enter(Container::Object)?;
+                tokens.accept(1)?;
+                if !matches!(tokens.rest, [b'}', ..]) {
+                    tokens.accept_key()?;
+                    continue;
+                }
             }
-        })
-    }
-
-    fn innermost(&self) -> Option<Container> {
-        let container = if self.objects & 1 == 1 { Container::Object } else { Container::Array };
-        (self.depth > 0).then_some(container)
-    }
-
-    fn next(&self) -> Option<Expect> {
-        Some(match self.innermost()? {
-            Container::Array => Expect::Value,
-            Container::Object => Expect::Key,
-        })
-    }
-
-    fn leave(&mut self, container: Container) -> Option<Expect> {
-        if self.innermost()? != container {
-            return None;
+            [b'[', ..] => {
+                open.enter(Container::Array)?;
+                tokens.accept(1)?;
+                if !matches!(tokens.rest, [b']', ..]) {
+                    continue;
+                }
+            }
+            [b'"', ..] => tokens.accept(string_length(tokens.rest)?)?,
+            [b'-' | b'0'..=b'9', ..] => tokens.accept(number::length(tokens.rest)?)?,
+            _ => tokens.accept(literal_length(tokens.rest)?)?,
         }
-        self.depth -= 1;
-        self.objects >>= 1;
-        Some(Expect::CommaOrEnd)
+        // It may be the last one of some containers.
+        loop {
+            match tokens.rest {
+                [b'}', ..] => open.leave(Container::Object)?,
+                [b']', ..] => open.leave(Container::Array)?,
+                [] => return open.is_empty().then(|| tokens.copy_accepted()),
+                _ => break,
+            }
+            tokens.accept(1)?;
+        }
+        let [b',', ..] = tokens.rest else { return None };
+        let container = open.innermost()?;
+        tokens.accept(1)?;
+        if container == Container::Object {
+            tokens.accept_key()?;
+        }
+    }
+}
+
+/// Takes the text token by token.
+struct Tokens<'t, 'o> {
+    /// What is accepted and not yet copied begins here; it grows until there is white space to leave out.
+    run: &'t [u8],
+    rest: &'t [u8],
+    out: &'o mut Vec<u8>,
+}
+
+impl Tokens<'_, '_> {
+    /// Accepts so many bytes, and leaves out the white space behind them.
+    #[inline(always)]
+    fn accept(&mut self, length: usize) -> Option<()> {
+        self.rest = self.rest.get(length..)?;
+        self.skip_white_space();
+        Some(())
+    }
+
+    /// Accepts a key and the colon behind it.
+    #[inline(always)]
+    fn accept_key(&mut self) -> Option<()> {
+        let [b'"', ..] = self.rest else { return None };
+        self.accept(string_length(self.rest)?)?;
+        let [b':', ..] = self.rest else { return None };
+        self.accept(1)
+    }
+
+    #[inline(always)]
+    fn skip_white_space(&mut self) {
+        if let [b' ' | b'\t' | b'\n' | b'\r', after @ ..] = self.rest {
+            self.copy_accepted();
+            self.rest = after_white_space(after);
+            self.run = self.rest;
+        }
+    }
+
+    #[inline(always)]
+    fn copy_accepted(&mut self) {
+        append_start(self.run, self.run.len() - self.rest.len(), self.out);
     }
 }
 
@@ -136,7 +119,17 @@ fn literal_length(text: &[u8]) -> Option<usize> {
 }
 
 /// How long the string at the start is, quotes included.
+#[inline(always)]
 fn string_length(text: &[u8]) -> Option<usize> {
+    let contents = text.get(1..)?;
+    match scan::place_in_first_word(contents) {
+        // As most keys and many values end.
+        Some(place) if contents.get(place) == Some(&b'"') => Some(place + 2),
+        _ => any_string_length(text),
+    }
+}
+
+fn any_string_length(text: &[u8]) -> Option<usize> {
     let mut rest = text.get(1..)?;
     loop {
         rest = rest.get(plain_length(rest)..)?;
@@ -175,6 +168,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::json::containers::DEPTH_MAX;
 
     fn embedded(text: &str) -> Option<String> {
         let mut out = b"before".to_vec();

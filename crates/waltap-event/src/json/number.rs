@@ -1,5 +1,8 @@
 //! Numbers.
 
+use crate::append::append_some;
+use crate::digits::all_digits;
+
 /// How long the number at the start of `text` is. None: there is none.
 pub(crate) fn length(text: &[u8]) -> Option<usize> {
     let integer = integer_length(text)?;
@@ -22,8 +25,12 @@ pub(crate) fn is_number(text: &[u8]) -> bool {
 }
 
 /// Whether the whole of `text` is a number without fraction and exponent.
+#[inline]
 pub(crate) fn is_integer(text: &[u8]) -> bool {
-    integer_length(text) == Some(text.len())
+    match text {
+        [b'0'] | [b'-', b'0'] => true,
+        [b'-', digits @ ..] | digits => !digits.starts_with(b"0") && all_digits(digits),
+    }
 }
 
 fn integer_length(text: &[u8]) -> Option<usize> {
@@ -44,11 +51,12 @@ fn after_digits(text: &[u8]) -> Option<&[u8]> {
     if count == 0 { None } else { text.get(count..) }
 }
 
-/// The most digits that a `u64` has, as a multiple of eight.
-const DIGITS_MAX: usize = 24;
+/// How many numbers eight digits tell.
+const EIGHT_DIGITS: u64 = 100_000_000;
 
 /// The digits of a number below 100 000 000: all eight side by side in one word, by halves. Multiplied and shifted, a part is divided by its
 /// half's unit; 10486 / 2^20 does that for a hundred up to 10 000, and 103 / 2^10 for ten up to 100.
+#[inline]
 fn eight_digits(number: u32) -> [u8; 8] {
     // The first half is the low one: the digits come out in their order in memory.
     let fours = u64::from(number / 10_000) | (u64::from(number % 10_000) << 32);
@@ -63,27 +71,30 @@ fn eight_digits(number: u32) -> [u8; 8] {
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 /// Appends a whole number.
-pub(crate) fn write_u64(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn write_u64(number: u64, out: &mut Vec<u8>) {
+    // Eight digits at a time, since each division waits for the one before; within them they do not.
+    let (high, low) = (number / EIGHT_DIGITS, (number % EIGHT_DIGITS) as u32);
+    if high == 0 {
+        return write_below_eight_digits(low, out);
+    }
+    if high < EIGHT_DIGITS {
+        write_below_eight_digits(high as u32, out);
+    } else {
+        write_below_eight_digits((high / EIGHT_DIGITS) as u32, out);
+        out.extend_from_slice(&eight_digits((high % EIGHT_DIGITS) as u32));
+    }
+    out.extend_from_slice(&eight_digits(low));
+}
+
+/// Appends a number below 100 000 000.
+fn write_below_eight_digits(number: u32, out: &mut Vec<u8>) {
     // The parts of dates and intervals, and the first events of a transaction.
     if number < 10 {
         return out.push(b'0' + number as u8);
     }
-    // Eight digits at a time, since each division waits for the one before; within them they do not.
-    let mut digits = [b'0'; DIGITS_MAX];
-    let (eights, _) = digits.as_chunks_mut::<8>();
-    let mut count = 0;
-    for eight in eights.iter_mut().rev() {
-        *eight = eight_digits((number % 100_000_000) as u32);
-        number /= 100_000_000;
-        count += 8;
-        if number == 0 {
-            // The digits are those after the zeros at the start; where all are zeros, the last.
-            let zeros = (u64::from_le_bytes(*eight) ^ ZEROS).trailing_zeros() / 8;
-            count -= zeros.min(7) as usize;
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(DIGITS_MAX - count..).unwrap_or_default());
+    let digits = u64::from_le_bytes(eight_digits(number));
+    let zeros_at_start = (digits ^ ZEROS).trailing_zeros() / 8;
+    append_some(&(digits >> (8 * zeros_at_start)).to_le_bytes(), 8 - zeros_at_start as usize, out);
 }
 
 /// Appends a whole number with its sign.
@@ -138,6 +149,12 @@ mod tests {
             let mut out = Vec::new();
             write_u64(number, &mut out);
             prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+
+        #[test]
+        fn an_integer_is_what_has_the_length_of_one(text in "-?[0-9]{0,24}[0-9:/\\-.]?") {
+            let text = text.as_bytes();
+            prop_assert_eq!(is_integer(text), integer_length(text) == Some(text.len()));
         }
 
         #[test]

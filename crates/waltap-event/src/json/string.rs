@@ -1,33 +1,54 @@
 //! Strings.
 
-use crate::append::append_start;
-use crate::scan::{is_plain_ascii, plain_length};
+use simdutf8::basic::Utf8Error;
 
-/// Appends the text as a string in quotes if nothing in it has to be escaped, nor looked at for whether it is UTF-8: as most short texts are.
-pub(crate) fn write_if_plain_ascii(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let plain = is_plain_ascii(text);
-    if plain {
-        out.reserve(text.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(text);
-        out.push(b'"');
+use crate::append::append_start;
+use crate::scan::{plain_ascii_length, plain_length};
+
+/// Appends the text as a string in quotes, if it is UTF-8; or else nothing.
+pub(crate) fn write_checked(text: &[u8], out: &mut Vec<u8>) -> Result<(), Utf8Error> {
+    write_checked_by(write_parts, text, out)
+}
+
+/// The same, with something else that writes what has to be escaped. One look at the text does for the start, or all, that needs neither that
+/// nor to be looked at for whether it is UTF-8.
+#[inline(always)]
+pub(crate) fn write_checked_by(
+    write_parts: impl FnOnce(&[u8], &mut Vec<u8>),
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Utf8Error> {
+    let (plain, rest) = text.split_at(plain_ascii_length(text).min(text.len()));
+    if !rest.is_empty() {
+        simdutf8::basic::from_utf8(rest)?;
     }
-    plain
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        write_parts(rest, out);
+    }
+    out.push(b'"');
+    Ok(())
 }
 
 /// Appends `text`, which is valid UTF-8, as a string in quotes.
 pub(crate) fn write(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    write_parts(text, out);
+    out.push(b'"');
+}
+
+fn write_parts(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
         let length = plain_length(rest);
         append_start(rest, length, out);
-        let Some((byte, after)) = rest.get(length..).and_then(<[u8]>::split_first) else { break };
+        let Some((byte, after)) = rest.get(length..).and_then(<[u8]>::split_first) else { return };
         write_escaped(*byte, out);
         rest = after;
     }
-    out.push(b'"');
 }
 
 fn write_escaped(byte: u8, out: &mut Vec<u8>) {
@@ -65,6 +86,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_checked_string_is_the_same(text in prop_oneof![
+            ".*".prop_map(String::into_bytes),
+            "[a-z \"\\\\]{0,80}".prop_map(String::into_bytes),
+            ("[ -~]{0,80}", "\\PC{0,5}", prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(ascii, any, bytes)| [ascii.as_bytes(), any.as_bytes(), &bytes].concat()),
+        ]) {
+            let mut out = b"before".to_vec();
+            let is_written = write_checked(&text, &mut out).is_ok();
+            let expected = str::from_utf8(&text).map(written).ok();
+            prop_assert_eq!(is_written, expected.is_some());
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before{}", expected.unwrap_or_default()));
+        }
+
         #[test]
         fn reads_back(text in ".*") {
             prop_assert_eq!(serde_json::from_str::<String>(&written(&text)).unwrap(), text);

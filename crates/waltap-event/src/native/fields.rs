@@ -2,11 +2,11 @@
 
 use waltap_pgoutput::Value;
 
-use super::value::write_value;
+use super::value::{write_other, write_text};
 use crate::json::hexadecimal;
 use crate::record::shrink;
-use crate::row::{Columns, KeyValues, each_column};
-use crate::table::Prepared;
+use crate::row::{Columns, KeyValues, WriteColumn, each_column};
+use crate::table::{Column, Prepared};
 use crate::{Error, Kind};
 
 /// Writes the columns of rows into records. Its buffers are used again from row to row.
@@ -28,51 +28,66 @@ impl FieldWriter {
         self.hexadecimal.clear();
     }
 
-    /// Appends a row's columns as fields of an object, each with a comma before it but one that stands at `first`.
+    /// Appends a row's columns as fields of an object, each with a comma before it.
     pub(crate) fn write<'a>(
         &mut self,
         table: &Prepared<Kind>,
         columns: Columns,
         values: impl Iterator<Item = Value<'a>>,
-        first: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.unchanged.clear();
         self.key_values.begin_row(table);
-        each_column(table, values, |index, column, value| {
-            if columns == Columns::Identity && !column.identity {
-                return Ok(());
-            }
-            if value == Value::Unchanged {
-                self.unchanged.push(index);
-                return Ok(());
-            }
-            if out.len() > first {
-                out.push(b',');
-            }
-            out.extend_from_slice(&column.field);
-            let start = out.len();
-            if write_value(&column.how, value, &mut self.scratch, out).is_err() {
-                // A database in SQL_ASCII takes any bytes for text.
-                let Value::Text(bytes) = value else { return Ok(()) };
-                hexadecimal::write(bytes, out);
-                if !self.hexadecimal.contains(&index) {
-                    self.hexadecimal.push(index);
-                }
-            }
-            self.key_values.note(column, start..out.len());
-            Ok(())
-        })
+        each_column(table, values, &mut RowWriter { fields: self, columns, out })
     }
 
     /// Appends the fields that name the last row's unchanged columns and the event's columns whose values are hexadecimal, where there are some.
+    #[inline]
     pub(crate) fn write_notes(&self, names: &NoteNames, table: &Prepared<Kind>, out: &mut Vec<u8>) {
+        if self.unchanged.is_empty() && self.hexadecimal.is_empty() {
+            return;
+        }
         write_note(names.unchanged, &self.unchanged, table, out);
         write_note(names.hexadecimal, &self.hexadecimal, table, out);
     }
 
     pub(crate) fn give_back_memory(&mut self) {
         shrink(&mut self.scratch);
+    }
+}
+
+/// Writes the columns of one row.
+struct RowWriter<'r> {
+    fields: &'r mut FieldWriter,
+    columns: Columns,
+    out: &'r mut Vec<u8>,
+}
+
+impl WriteColumn<Kind> for RowWriter<'_> {
+    #[inline(always)]
+    fn write_column(&mut self, index: usize, column: &Column<Kind>, value: Value<'_>) {
+        let RowWriter { fields, columns, out } = self;
+        if *columns == Columns::Identity && !column.identity {
+            return;
+        }
+        if matches!(value, Value::Unchanged) {
+            return fields.unchanged.push(index);
+        }
+        column.field.append_to(out);
+        let start = out.len();
+        match value {
+            Value::Text(text) => {
+                if write_text(&column.how, text, &mut fields.scratch, out).is_err() {
+                    // A database in SQL_ASCII takes any bytes for text.
+                    hexadecimal::write(text, out);
+                    if !fields.hexadecimal.contains(&index) {
+                        fields.hexadecimal.push(index);
+                    }
+                }
+            }
+            other => write_other(other, out),
+        }
+        fields.key_values.note(column, start..out.len());
     }
 }
 
@@ -94,8 +109,10 @@ fn write_note(name: &[u8], columns: &[usize], table: &Prepared<Kind>, out: &mut 
     let mut mark = b'[';
     for column in columns.iter().filter_map(|index| table.columns.get(*index)) {
         out.push(mark);
-        // The field's name with its quotes, without the colon.
-        out.extend_from_slice(column.field.strip_suffix(b":").unwrap_or_default());
+        // The field's name with its quotes, without the comma and the colon.
+        if let [_, name @ .., _] = column.field.text() {
+            out.extend_from_slice(name);
+        }
         mark = b',';
     }
     out.push(b']');

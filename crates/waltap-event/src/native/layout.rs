@@ -2,12 +2,12 @@
 
 use waltap_pgoutput::{LogicalMessage, OldRow, Value};
 
-use super::envelope;
+use super::envelope::{self, EnvelopeWriter};
 use super::fields::{FieldWriter, NoteNames};
 use crate::json::{base64, string};
 use crate::layout::{KeyChangeHeaders, Layout};
 use crate::record::Record;
-use crate::row::{Columns, Merged};
+use crate::row::{Columns, Merged, close_object};
 use crate::table::Prepared;
 use crate::{Error, Kind, Operation, Stamp, TableShape};
 
@@ -27,12 +27,18 @@ pub(crate) struct Native {
     options: Options,
     /// `source` up to `txid`, for messages.
     message_source: Box<[u8]>,
+    envelope: EnvelopeWriter,
     fields: FieldWriter,
 }
 
 impl Native {
     pub(crate) fn new(database: &str, options: Options) -> Self {
-        Native { options, message_source: envelope::source(database, None), fields: FieldWriter::default() }
+        Native {
+            options,
+            message_source: envelope::source(database, None),
+            envelope: EnvelopeWriter::default(),
+            fields: FieldWriter::default(),
+        }
     }
 
     /// Makes a table ready.
@@ -48,10 +54,9 @@ impl Native {
         values: impl Iterator<Item = Value<'a>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        out.push(b'{');
-        let first = out.len();
-        self.fields.write(table, columns, values, first, out)?;
-        out.push(b'}');
+        let start = out.len();
+        self.fields.write(table, columns, values, out)?;
+        close_object(start, out);
         Ok(())
     }
 }
@@ -80,7 +85,7 @@ impl Layout for Native {
         let out = &mut record.value;
         out.clear();
         self.fields.begin_event();
-        envelope::write(operation, &table.head, stamp, out);
+        self.envelope.write(operation, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":null,\"after\":");
         self.write_row(table, Columns::All, values, out)?;
         self.fields.write_notes(&NOTES, table, out);
@@ -99,7 +104,7 @@ impl Layout for Native {
         let out = &mut record.value;
         out.clear();
         self.fields.begin_event();
-        envelope::write(Operation::Update, &table.head, stamp, out);
+        self.envelope.write(Operation::Update, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
         match before {
             Some(OldRow::Full(before)) => self.write_row(table, Columns::All, before.iter(), out)?,
@@ -116,7 +121,7 @@ impl Layout for Native {
         let out = &mut record.value;
         out.clear();
         self.fields.begin_event();
-        envelope::write(Operation::Delete, &table.head, stamp, out);
+        self.envelope.write(Operation::Delete, &table.head, stamp, out);
         out.extend_from_slice(b",\"before\":");
         self.write_row(table, Columns::of(&old), old.tuple().iter(), out)?;
         out.extend_from_slice(b",\"after\":null");
@@ -127,7 +132,7 @@ impl Layout for Native {
 
     fn write_truncate(&mut self, table: &Prepared<Kind>, stamp: &Stamp, value: &mut Vec<u8>) {
         value.clear();
-        envelope::write(Operation::Truncate, &table.head, stamp, value);
+        self.envelope.write(Operation::Truncate, &table.head, stamp, value);
         value.extend_from_slice(b",\"before\":null,\"after\":null}");
     }
 
@@ -135,7 +140,7 @@ impl Layout for Native {
         let Record { key, value: out } = record;
         write_message_key(message, key);
         out.clear();
-        envelope::write(Operation::Message, &self.message_source, stamp, out);
+        self.envelope.write(Operation::Message, &self.message_source, stamp, out);
         out.extend_from_slice(b",\"message\":{\"prefix\":");
         string::write(message.prefix.as_bytes(), out);
         out.extend_from_slice(b",\"content\":");

@@ -30,7 +30,7 @@
 pub(crate) mod envelope;
 pub(crate) mod fields;
 pub(crate) mod layout;
-mod value;
+pub(crate) mod value;
 
 pub(crate) use layout::Native;
 pub use layout::Options;

@@ -3,16 +3,15 @@
 use waltap_pgoutput::Value;
 
 use crate::Kind;
-use crate::json::{base64, document, number, string};
+use crate::append::append_start;
+use crate::json::{base64, containers, document, number, string};
+use crate::scan;
 use crate::text::array::{self, Token};
-use crate::text::date_time::{self, write_date};
+use crate::text::date_time::{self, Date, Time, write_date, write_date_of};
 use crate::text::{bytea, hstore, money, unescape};
 
 // The depth of a record's JSON: the envelope and its row, arrays in arrays, and a document within. serde_json's bound is the lowest.
-const _: () = assert!(2 + crate::catalog::ARRAY_NESTING_MAX * array::DIMENSIONS_MAX + (document::DEPTH_MAX as usize) < 128);
-
-/// Up to here one look at a text for all that it may hold is quicker than a look for each.
-const SHORT_TEXT_BYTES_MAX: usize = 64;
+const _: () = assert!(2 + crate::catalog::ARRAY_NESTING_MAX * array::DIMENSIONS_MAX + (containers::DEPTH_MAX as usize) < 128);
 
 /// The text of a value is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,22 +24,42 @@ pub struct NotUtf8;
 /// look no further.
 pub fn write_value(kind: &Kind, value: Value<'_>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
     match value {
-        Value::Null | Value::Unchanged => out.extend_from_slice(b"null"),
-        Value::Binary(bytes) => base64::write(bytes, out),
-        Value::Text(text) => {
-            // What these accept is ASCII, so that the check for UTF-8 can be left out.
-            let written = match kind {
-                Kind::Text => text.len() <= SHORT_TEXT_BYTES_MAX && string::write_if_plain_ascii(text, out),
-                _ => write_scalar(kind, text, out),
-            };
-            if written {
-                return Ok(());
-            }
-            simdutf8::basic::from_utf8(text).map_err(|_| NotUtf8)?;
-            write_utf8(kind, text, scratch, out);
-        }
+        Value::Text(text) => write_text(kind, text, scratch, out)?,
+        other => write_other(other, out),
     }
     Ok(())
+}
+
+/// As [`write_value`], for text.
+#[inline(always)]
+pub(super) fn write_text(kind: &Kind, text: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+    match kind {
+        Kind::Text => return string::write_checked(text, out).map_err(|_| NotUtf8),
+        Kind::Json | Kind::Array { .. } | Kind::Hstore => {}
+        // What these accept is ASCII, so that the check for UTF-8 can be left out.
+        scalar if write_scalar(scalar, text, out) => return Ok(()),
+        _ => {}
+    }
+    if !is_utf8(text) {
+        return Err(NotUtf8);
+    }
+    write_utf8(kind, text, scratch, out);
+    Ok(())
+}
+
+/// As [`write_value`], for what is no text.
+pub(super) fn write_other(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Text(_) | Value::Null | Value::Unchanged => out.extend_from_slice(b"null"),
+        Value::Binary(bytes) => base64::write(bytes, out),
+    }
+}
+
+/// Up to here simdutf8 looks at single bytes.
+const SHORT_TEXT_BYTES_MAX: usize = 64;
+
+pub(crate) fn is_utf8(text: &[u8]) -> bool {
+    text.len() < SHORT_TEXT_BYTES_MAX && scan::is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
 /// Writes the text, which is valid UTF-8, as its kind, or else as it is.
@@ -60,6 +79,7 @@ fn write_utf8(kind: &Kind, text: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>
 }
 
 /// Writes kinds that are ASCII and have no parts. Gives false, and appends nothing, for others and for text that is not as its kind promises.
+#[inline(always)]
 fn write_scalar(kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> bool {
     match kind {
         Kind::Boolean => {
@@ -80,7 +100,7 @@ fn write_scalar(kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> bool {
             true
         }
         Kind::Money => write_money(text, out),
-        Kind::Date => date_time::date(text).map(|date| quoted(out, |out| write_date(date, out))).is_some(),
+        Kind::Date => date_time::date(text).map(|date| quoted(out, |out| write_date_of(text, date, out))).is_some(),
         Kind::Timestamp => write_timestamp(text, out).is_some(),
         Kind::TimestampTz => write_timestamp_at_utc(text, out).is_some(),
         Kind::TimeTz => write_time_with_offset(text, out).is_some(),
@@ -110,34 +130,47 @@ fn write_money(text: &[u8], out: &mut Vec<u8>) -> bool {
 
 fn write_timestamp(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (date, time) = date_time::timestamp(text)?;
-    quoted(out, |out| {
-        write_date(date, out);
-        out.push(b'T');
-        out.extend_from_slice(time.text);
-    });
+    write_as_read(text, date, time, b"\"", out);
     Some(())
 }
 
 fn write_timestamp_at_utc(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (date, time, offset) = date_time::timestamp_with_offset(text)?;
+    if offset == 0 {
+        write_as_read(text, date, time, b"Z\"", out);
+        return Some(());
+    }
     quoted(out, |out| {
-        if offset == 0 {
-            write_date(date, out);
-            out.push(b'T');
-            out.extend_from_slice(time.text);
-        } else {
-            let (date, second) = date_time::at_utc(date, time, offset);
-            write_date(date, out);
-            out.push(b'T');
-            date_time::write_time_of_day(second, out);
-            if !time.fraction.is_empty() {
-                out.push(b'.');
-                out.extend_from_slice(time.fraction);
-            }
+        let (date, second) = date_time::at_utc(date, time, offset);
+        write_date(date, out);
+        out.push(b'T');
+        date_time::write_time_of_day(second, out);
+        if !time.fraction.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(time.fraction);
         }
         out.push(b'Z');
     });
     Some(())
+}
+
+/// Appends a timestamp that was read from this text, with the same offset, in a string; `end` has the closing quote.
+pub(crate) fn write_as_read<const N: usize>(text: &[u8], date: Date, time: Time<'_>, end: &[u8; N], out: &mut Vec<u8>) {
+    match date_time::as_written(text, date) {
+        Some((date, [_space, time_and_more @ ..])) => {
+            let [year @ .., _, month_tens, month_ones, _, day_tens, day_ones] = *date;
+            let [a, b, c, d] = year;
+            out.extend_from_slice(&[b'"', a, b, c, d, b'-', month_tens, month_ones, b'-', day_tens, day_ones, b'T']);
+            append_start(time_and_more, time.text.len(), out);
+        }
+        _ => {
+            out.push(b'"');
+            write_date(date, out);
+            out.push(b'T');
+            out.extend_from_slice(time.text);
+        }
+    }
+    out.extend_from_slice(end);
 }
 
 /// PostgreSQL leaves out minutes of zero, on which many readers insist.

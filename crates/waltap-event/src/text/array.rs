@@ -56,7 +56,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; none at the end of a whole array.
-    #[inline]
+    // A call for each token would cost about as much as the token.
+    #[inline(always)]
     pub(crate) fn next_token(&mut self) -> Result<Option<Token<'a>>, Malformed> {
         let Some((byte, after)) = self.rest.split_first() else {
             let whole = self.depth == 0 && matches!(self.expect, Expect::DelimiterOrClose);

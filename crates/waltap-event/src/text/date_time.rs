@@ -1,11 +1,15 @@
 //! Dates and times under `DateStyle = ISO`: `2024-11-21 09:06:40.123456+00`, `0044-03-15 BC`.
 
+use crate::digits::{Shape, leading_digits};
 use crate::json::number::write_u64;
 
 /// The most digits of a year: PostgreSQL's dates end in 5874897.
 const YEAR_DIGITS_MAX: usize = 7;
 
 pub(crate) const DAY_SECONDS: i64 = 86_400;
+
+const YEAR_AND_MONTH: Shape = Shape::new(*b"0000-00-");
+const TIME_OF_DAY: Shape = Shape::new(*b"00:00:00");
 
 /// A day of the proleptic Gregorian calendar. Years are astronomical: 1 BC is 0, 2 BC is -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +99,12 @@ fn without_era(text: &[u8]) -> (&[u8], bool) {
     }
 }
 
+#[inline]
 fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
-    let (year, rest) = leading_year(text)?;
-    let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
-    let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
-    let month = two_digits_of(month).filter(|month| (1..=12).contains(month))?;
-    let day = two_digits_of(&[*day_tens, *day_ones]).filter(|day| (1..=31).contains(day))?;
+    let (year, month, day, rest) = leading_numbers_of_date(text)?;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     let year = match (before_christ, year) {
         (_, 0) => return None,
         (false, year) => year,
@@ -109,13 +113,23 @@ fn leading_date(text: &[u8], before_christ: bool) -> Option<(Date, &[u8])> {
     Some((Date { year, month, day }, rest))
 }
 
-fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
-    // As nearly all years are.
-    if let Some((&[thousands, hundreds, tens, ones], rest @ [b'-', ..])) = text.split_first_chunk::<4>()
-        && let (Some(century), Some(year)) = (two_digits_of(&[thousands, hundreds]), two_digits_of(&[tens, ones]))
+#[inline]
+fn leading_numbers_of_date(text: &[u8]) -> Option<(i64, u8, u8, &[u8])> {
+    // As nearly all dates are.
+    if let Some((year_and_month, [day_tens, day_ones, rest @ ..])) = text.split_first_chunk::<8>()
+        && let Some([century, _, year, _, _, month, ..]) = YEAR_AND_MONTH.pairs(year_and_month)
+        && let Some(day) = two_digits_of(&[*day_tens, *day_ones])
     {
-        return Some((i64::from(century) * 100 + i64::from(year), rest));
+        return Some((i64::from(century) * 100 + i64::from(year), month, day, rest));
     }
+    let (year, rest) = leading_year(text)?;
+    let (month_and_day, rest) = rest.split_first_chunk::<6>()?;
+    let [b'-', month @ .., b'-', day_tens, day_ones] = month_and_day else { return None };
+    Some((year, two_digits_of(month)?, two_digits_of(&[*day_tens, *day_ones])?, rest))
+}
+
+#[cold]
+fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
     let year_digits = text.iter().take(YEAR_DIGITS_MAX + 1).position(|byte| !byte.is_ascii_digit())?;
     let (year, rest) = text.split_at_checked(year_digits)?;
     // Years are filled up to four digits. With more zeros the text is not PostgreSQL's, and the date would not read back as it.
@@ -126,17 +140,14 @@ fn leading_year(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 fn leading_time(text: &[u8]) -> Option<(Time<'_>, &[u8])> {
-    let (&[hour_tens, hour_ones, b':', minute_tens, minute_ones, b':', second_tens, second_ones], mut rest) =
-        text.split_first_chunk::<8>()?
-    else {
+    let (time_of_day, mut rest) = text.split_first_chunk::<8>()?;
+    let [hour, _, _, minute, _, _, second, _] = TIME_OF_DAY.pairs(time_of_day)?;
+    if hour > 24 || minute >= 60 || second > 60 {
         return None;
-    };
-    let hour = two_digits_of(&[hour_tens, hour_ones]).filter(|hour| *hour <= 24)?;
-    let minute = two_digits_of(&[minute_tens, minute_ones]).filter(|minute| *minute < 60)?;
-    let second = two_digits_of(&[second_tens, second_ones]).filter(|second| *second <= 60)?;
+    }
     let mut fraction = &b""[..];
     if let [b'.', after @ ..] = rest {
-        let count = after.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(after.len());
+        let count = leading_digits(after);
         if count == 0 {
             return None;
         }
@@ -219,6 +230,21 @@ pub(crate) fn write_date(Date { year, month, day }: Date, out: &mut Vec<u8>) {
     } else {
         write_u64(year, out);
         out.extend_from_slice(&[b'-', month_tens, month_ones, b'-', day_tens, day_ones]);
+    }
+}
+
+/// A date that was read at the start of a text as it is written, and what follows it: most often it stands there so. None: it does not.
+#[inline]
+pub(crate) fn as_written(text: &[u8], date: Date) -> Option<(&[u8; 10], &[u8])> {
+    text.split_first_chunk().filter(|_| (1..=9_999).contains(&date.year))
+}
+
+/// Appends the date that was read at the start of a text.
+#[inline]
+pub(crate) fn write_date_of(text: &[u8], date: Date, out: &mut Vec<u8>) {
+    match as_written(text, date) {
+        Some((date, _)) => out.extend_from_slice(date),
+        None => write_date(date, out),
     }
 }
 
@@ -314,6 +340,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_ways_of_reading_a_date_agree(text in "[0-9]{3,5}-[0-9:]{2}[-/][0-9.]{2}( .*)?") {
+            let by_year = leading_year(text.as_bytes()).and_then(|(year, rest)| match rest {
+                [b'-', month_tens, month_ones, b'-', day_tens, day_ones, rest @ ..] => {
+                    Some((year, two_digits_of(&[*month_tens, *month_ones])?, two_digits_of(&[*day_tens, *day_ones])?, rest))
+                }
+                _ => None,
+            });
+            prop_assert_eq!(leading_numbers_of_date(text.as_bytes()), by_year);
+        }
+
         #[test]
         fn days_count_back(days in -3_000_000_i64..110_000_000) {
             prop_assert_eq!(days_since_epoch(date_of(days)), days);

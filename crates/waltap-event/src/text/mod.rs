@@ -27,6 +27,8 @@ pub(crate) fn unescape(quoted: &[u8], out: &mut Vec<u8>) {
 }
 
 /// How long the quoted string is whose opening quote stands before `text`: up to its closing quote. Also whether there are escapes in it.
+// Apart from the reading of what is not quoted.
+#[inline(never)]
 pub(crate) fn quoted_length(text: &[u8]) -> Option<(usize, bool)> {
     let mut escapes = false;
     let mut at = 0;
