@@ -16,6 +16,9 @@ use crate::options::{self, Options};
 /// that take longer to answer than that.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
+/// The same for an answer about all topics: with thousands of them a broker works on it for a while, and would begin anew each time.
+const ALL_PATIENCE_MIN: Duration = Duration::from_secs(2);
+
 /// How long addresses at which nothing listens are tried: all that a name stands for are by then. A broker that is being started takes
 /// longer, but who waits for that asks again anyway.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
@@ -55,11 +58,19 @@ impl Inquiry {
         Ok(Inquiry { client, doing: doing.into(), started: Instant::now(), deadline })
     }
 
-    /// The brokers and all topics that we may see.
+    /// The brokers and all topics that we may see. Of thousands of topics that is a megabyte and more: who wants to know of one names it.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
-        let mut patience = PATIENCE_MIN;
+        self.ask(None, ALL_PATIENCE_MIN)
+    }
+
+    /// The brokers, and what Kafka says of one topic, be it that there is none.
+    pub(crate) fn metadata_of(&self, topic: &str) -> Result<Metadata> {
+        self.ask(Some(topic), PATIENCE_MIN)
+    }
+
+    fn ask(&self, topic: Option<&str>, mut patience: Duration) -> Result<Metadata> {
         loop {
-            let answer = self.client.client().fetch_metadata(None, patience.min(left(self.deadline)));
+            let answer = self.client.client().fetch_metadata(topic, patience.min(left(self.deadline)));
             // Log lines and errors of the connections wait in a queue until now.
             self.client.poll(LISTENING);
             match answer {

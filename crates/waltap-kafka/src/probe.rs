@@ -6,6 +6,7 @@ use waltap_error::Result;
 
 use crate::inquiry::{Inquiry, blocking};
 use crate::options::Options;
+use crate::progress::PROGRESS_TOPIC_DEFAULT;
 
 /// What answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub async fn probe(options: &Options, timeout: Duration) -> Result<ClusterInfo> 
     let deadline = Instant::now() + timeout;
     blocking(move || {
         let inquiry = Inquiry::start(&options, format!("connecting to Kafka at {}", options.brokers()), deadline)?;
-        let brokers = inquiry.metadata()?.brokers().len();
+        // Every answer names all brokers. Of topics one is asked for that may or may not be there, or the answer would be about all of them.
+        let brokers = inquiry.metadata_of(PROGRESS_TOPIC_DEFAULT)?.brokers().len();
         Ok(ClusterInfo { cluster_id: inquiry.cluster_id(), brokers })
     })
     .await

@@ -7,7 +7,8 @@ mod offsets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Code, Error, Result};
 
 use crate::inquiry::{Inquiry, blocking};
@@ -118,9 +119,24 @@ impl Topics {
     }
 }
 
+/// What Kafka says of topics: of all that we may see, unless one alone is wanted.
+fn metadata_for(inquiry: &Inquiry, wanted: &[TopicSpecification]) -> Result<Metadata> {
+    match wanted {
+        [one] => inquiry.metadata_of(&one.name),
+        _ => inquiry.metadata(),
+    }
+}
+
 /// Every topic that we may see.
-fn names(metadata: &Metadata) -> BTreeSet<String> {
-    metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+fn names(metadata: &Metadata) -> BTreeSet<&str> {
+    metadata.topics().iter().filter(|topic| is_seen(topic)).map(MetadataTopic::name).collect()
+}
+
+/// Whether a topic is there, and we may see it. An answer about all topics leaves out the others; one about a topic that was named does not.
+fn is_seen(topic: &MetadataTopic) -> bool {
+    use RDKafkaErrorCode as E;
+    let error = topic.error().map(E::from);
+    !matches!(error, Some(E::UnknownTopicOrPartition | E::UnknownTopic | E::TopicAuthorizationFailed | E::InvalidTopic))
 }
 
 /// Partitions of every topic that can be written to: all of them have a leader.
@@ -137,21 +153,19 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
     let inquiry = Inquiry::start(options, format!("asking Kafka at {} for its topics", options.brokers()), deadline)?;
     let metadata = lost::find_again(options, &inquiry, wanted)?;
     let there = names(&metadata);
-    let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(&topic.name)).collect();
+    let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(topic.name.as_str())).collect();
     if !missing.is_empty() {
         Admin::start(options, deadline)?.create(&missing)?;
     }
+    let created: Vec<bool> = wanted.iter().map(|topic| !there.contains(topic.name.as_str())).collect();
     let partitions = wait_until_usable(&inquiry, wanted, deadline, metadata)?;
     for (topic, found) in wanted.iter().zip(&partitions) {
         if topic.known_partitions.is_some_and(|known| known > *found) {
             return Err(lost::made_anew(options, topic, *found));
         }
     }
-    let ensured = wanted.iter().zip(partitions).map(|(topic, partitions)| EnsuredTopic {
-        name: topic.name.clone(),
-        partitions,
-        created: !there.contains(&topic.name),
-    });
+    let ensured = wanted.iter().zip(partitions).zip(created);
+    let ensured = ensured.map(|((topic, partitions), created)| EnsuredTopic { name: topic.name.clone(), partitions, created });
     Ok(ensured.collect())
 }
 
@@ -192,14 +206,14 @@ fn wait_until_usable(
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
-        metadata = inquiry.metadata()?;
+        metadata = metadata_for(inquiry, wanted)?;
     }
 }
 
 fn describe(options: &Options, name: &str, deadline: Instant) -> Result<Option<TopicDescription>> {
     let inquiry = Inquiry::start(options, format!("asking Kafka at {} for topic {name}", options.brokers()), deadline)?;
-    let metadata = inquiry.metadata()?;
-    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+    let metadata = inquiry.metadata_of(name)?;
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name && is_seen(topic)) else { return Ok(None) };
     let description = TopicDescription {
         name: name.to_owned(),
         partitions: topic.partitions().len() as i32,

@@ -225,8 +225,8 @@ fn a_stream_that_passes_a_snapshot_that_is_being_made_is_found() {
     let restless = |profile: &mut Profile| {
         (profile.tables, profile.workers, profile.rows_max) = (1, 1, 12);
         (profile.alters_percent, profile.rewrites_percent) = (40, 95);
-        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (400, 10, 20);
-        (profile.ends, profile.lifetime_millis, profile.faults, profile.pauses) = (2, 400, 0, 0);
+        (profile.writer_steps, profile.writer_pause_millis, profile.round_trip_millis) = (400, 10, 10);
+        (profile.ends, profile.lifetime_millis, profile.faults, profile.pauses) = (2, 1_200, 0, 0);
     };
     must_find_in(restless, Sabotage::PassSnapshot, "a row of a snapshot comes after the change");
 }

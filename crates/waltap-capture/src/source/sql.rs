@@ -174,10 +174,15 @@ impl Sql {
         }
     }
 
-    /// Makes waltap's own publications fit the wanted tables.
-    pub(crate) async fn reconcile(&mut self, names: &PublicationNames, wanted: &[Table]) -> Result<Reconciled> {
+    /// Makes waltap's own publications fit the wanted tables, which were read when the catalog had this fingerprint, or later.
+    pub(crate) async fn reconcile(
+        &mut self,
+        names: &PublicationNames,
+        wanted: &[Table],
+        read: &Fingerprint,
+    ) -> Result<Reconciled> {
         match self {
-            Sql::Postgres(sql) => publication::reconcile(sql, names, wanted).await,
+            Sql::Postgres(sql) => publication::reconcile(sql, names, wanted, Some(read)).await,
             #[cfg(test)]
             Sql::Simulated(sql) => sql.reconcile(wanted).await,
         }

@@ -25,6 +25,9 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the reason for a missing publication is waited for before the server's own word must do.
 const EXPLANATION_PATIENCE: Duration = Duration::from_secs(10);
 
+/// For how long a look makes do with a catalog that was read before it: it may have been waited for Kafka meanwhile.
+const CATALOG_AGE_MAX: Duration = Duration::from_secs(2);
+
 /// What a look found.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
@@ -57,18 +60,48 @@ pub(crate) fn publications(context: &Context) -> (Vec<String>, bool) {
     }
 }
 
-/// Looks once, and makes the publications fit. What somebody else has taken away from them is an error, before anything is mended.
-pub(crate) async fn look(context: &Context, sql: &mut Sql, memory: &mut Memory, expectation: Expectation<'_>) -> Result<Look> {
-    // Before the tables, so that what changes in between is noticed at the next comparison.
-    let fingerprint = sql.fingerprint().await?;
-    let wanted: Vec<Table> = sql.tables().await?.into_iter().filter(|table| context.wants(table)).collect();
+/// The tables that are wanted, as they were read.
+pub(crate) struct Catalog {
+    fingerprint: Fingerprint,
+    wanted: Vec<Table>,
+    read: Instant,
+}
+
+impl Catalog {
+    pub(crate) async fn read(context: &Context, sql: &Sql) -> Result<Self> {
+        let read = Instant::now();
+        // Before the tables, so that what changes in between is noticed at the next comparison.
+        let fingerprint = sql.fingerprint().await?;
+        let wanted = sql.tables().await?.into_iter().filter(|table| context.wants(table)).collect();
+        Ok(Catalog { fingerprint, wanted, read })
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.read.elapsed() < CATALOG_AGE_MAX
+    }
+}
+
+/// Looks once, and makes the publications fit. What somebody else has taken away from them is an error, before anything is mended. `catalog`: as
+/// it was read just before, if it was; what has changed since is noticed by the fingerprint.
+pub(crate) async fn look(
+    context: &Context,
+    sql: &mut Sql,
+    memory: &mut Memory,
+    expectation: Expectation<'_>,
+    catalog: Option<Catalog>,
+) -> Result<Look> {
+    let catalog = match catalog.filter(Catalog::is_fresh) {
+        Some(catalog) => catalog,
+        None => Catalog::read(context, sql).await?,
+    };
+    let Catalog { fingerprint, wanted, .. } = catalog;
     let before = compare(sql, memory, &wanted).await?;
     if context.options().publication.is_none() && !wanted.is_empty() {
         memory.before_reconciling(&before.1, &wanted).await?;
     }
     let look = look_at(context, sql, &wanted, fingerprint, expectation).await?;
     // Again, since somebody may have been quicker, and waltap would have mended it.
-    let (digest, published) = compare(sql, memory, &look.tables).await?;
+    let (digest, published) = compare_again(sql, memory, before, &wanted, &look.tables).await?;
     memory.keep(published, digest.lsn).await?;
     Ok(Look { published: digest.text, ..look })
 }
@@ -80,6 +113,25 @@ async fn compare(sql: &Sql, memory: &mut Memory, captured: &[Table]) -> Result<(
     let published = Published::new(sql.publications(memory.names(), &oids).await?, captured);
     memory.check(&published, captured, digest.lsn).await?;
     Ok((digest, published))
+}
+
+/// The same once more, after a comparison `before` for tables that were `wanted`. By the digest, nothing has been changed since in between: then
+/// what was read of the publications then is what they are now.
+async fn compare_again(
+    sql: &Sql,
+    memory: &mut Memory,
+    before: (Digest, Published),
+    wanted: &[Table],
+    captured: &[Table],
+) -> Result<(Digest, Published)> {
+    let digest = sql.publications_digest(memory.names()).await?;
+    let is_as_before =
+        digest.text == before.0.text && captured.iter().map(|table| table.oid).eq(wanted.iter().map(|table| table.oid));
+    if !is_as_before {
+        return compare(sql, memory, captured).await;
+    }
+    memory.check(&before.1, captured, digest.lsn).await?;
+    Ok((digest, before.1))
 }
 
 async fn look_at(
@@ -106,7 +158,7 @@ async fn look_at(
         // Publications that are there stay as they are: what they publish is filtered on our side too.
         return Ok(Look { tables: Arc::from([]), publications, unpublished: Vec::new(), fingerprint, published });
     }
-    let mut reconciled = sql.reconcile(&names, wanted).await?;
+    let mut reconciled = sql.reconcile(&names, wanted, &fingerprint).await?;
     let unpublished = reconciled.unpublished();
     let last = match expectation {
         Expectation::First => {
@@ -260,7 +312,7 @@ impl Work {
                 self.memory.note(published.lsn).await?;
                 continue;
             }
-            match look(&self.context, &mut sql, &mut self.memory, Expectation::Known(Some(&self.last))).await {
+            match look(&self.context, &mut sql, &mut self.memory, Expectation::Known(Some(&self.last)), None).await {
                 Ok(look) => {
                     self.last = look.clone();
                     // Nobody waits any more: the session is over, and this task with it.

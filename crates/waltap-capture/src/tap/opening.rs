@@ -12,7 +12,7 @@ use super::anew::begin_anew;
 use super::behind::{behind, end_of_pauses};
 use super::chunks::{begin_joined, joined_in_chunks};
 use super::claim::{Claim, claim};
-use super::discovery::{Expectation, Look, look, publications};
+use super::discovery::{Catalog, Expectation, Look, look, publications};
 use super::examination::{Examination, examine};
 use super::export::{HeldSnapshot, export, exported, patiently};
 use super::leaves::note_leaves;
@@ -83,8 +83,13 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     }
     // Again, since the claim may have been waited for until long after a promotion.
     let is_standby = context.recovery.ask(&sql).await?;
-    let cluster = context.same_cluster().await?;
-    let (mut progress, is_settled) = Progress::peek(context.store()).await?;
+    // Both sides at once, since with thousands of tables either takes its time. Nothing is changed yet on any.
+    let kafka = async {
+        let cluster = context.same_cluster().await?;
+        Ok::<_, Error>((cluster, Progress::peek(context.store()).await?))
+    };
+    let (kafka, catalog) = tokio::join!(kafka, Box::pin(Catalog::read(context, &sql)));
+    let (cluster, (mut progress, is_settled)) = kafka?;
     if is_standby && let Some(record) = &progress.slot {
         // Before the transactions of a capture that reads the primary are ended.
         let found = sql.slot(&context.slot).await?;
@@ -107,7 +112,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     };
     let (names, is_own) = publications(context);
     let mut memory = Memory::new(&progress, &context.options().name, &context.database, names, is_own);
-    let look = look(context, &mut sql, &mut memory, expectation).await?;
+    let look = look(context, &mut sql, &mut memory, expectation, Some(catalog?)).await?;
     context.board.facts().tables = look.tables.len();
     if look.tables.is_empty() && progress.slot.is_none() {
         return Ok(Opening::Idle);

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Code, Error, Result};
 
 use super::admin::create_command;
-use super::{TopicSpecification, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, names};
+use super::{TopicSpecification, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, metadata_for, names};
 use crate::inquiry::Inquiry;
 use crate::options::Options;
 
@@ -17,14 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many topics an error names; the others are counted.
 const NAMED_MAX: usize = 10;
 
-/// Asks for all topics, until those that were written to before are among them.
+/// Asks for topics, until those that were written to before are among them.
 pub(super) fn find_again(options: &Options, inquiry: &Inquiry, wanted: &[TopicSpecification]) -> Result<Metadata> {
     let until = Instant::now() + PATIENCE;
     let mut pause = VISIBLE_PAUSE_MIN;
     loop {
-        let metadata = inquiry.metadata()?;
+        let metadata = metadata_for(inquiry, wanted)?;
         let there = names(&metadata);
-        let is_gone = |topic: &&TopicSpecification| topic.known_partitions.is_some() && !there.contains(&topic.name);
+        let is_gone = |topic: &&TopicSpecification| topic.known_partitions.is_some() && !there.contains(topic.name.as_str());
         let gone: Vec<&TopicSpecification> = wanted.iter().filter(is_gone).collect();
         let Some(first) = gone.first() else { return Ok(metadata) };
         if Instant::now() + pause >= until {

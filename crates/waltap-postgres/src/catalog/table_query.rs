@@ -41,19 +41,22 @@ async fn read(client: &Client, only: Option<&[u32]>) -> Result<Vec<Table>> {
         }
         false => Vec::new(),
     };
-    assemble(&table_rows, &leaf_rows).map_err(|error| refused("reading the list of tables", error))
+    let mut tables = assemble(&table_rows, &leaf_rows).map_err(|error| refused("reading the list of tables", error))?;
+    // Not by the server, to which whole rows of thousands of tables are more than fits its work_mem.
+    tables.sort_unstable_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+    Ok(tables)
 }
 
 fn assemble(table_rows: &[Row], leaf_rows: &[Row]) -> Result<Vec<Table>, tokio_postgres::Error> {
     let mut leaves_by_root: HashMap<u32, Vec<Facts>> = HashMap::new();
     for row in leaf_rows {
-        leaves_by_root.entry(row.try_get("root")?).or_default().push(Facts::read(row)?);
+        leaves_by_root.entry(row.try_get("root")?).or_default().push(Facts::read(row, row.try_get("key")?)?);
     }
     table_rows
         .iter()
         .map(|row| {
-            let facts = Facts::read(row)?;
             let columns = columns(row)?;
+            let facts = Facts::read(row, named(row.try_get("key_numbers")?, &columns))?;
             let leaves = leaves_by_root.remove(&facts.oid).unwrap_or_default();
             let generated: HashSet<&str> =
                 columns.iter().filter(|column| column.generated != Generated::No).map(|column| column.name.as_str()).collect();
@@ -108,7 +111,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn read(row: &Row, key: Vec<String>) -> Result<Self, tokio_postgres::Error> {
         let rows: f32 = row.try_get("reltuples")?;
         let pages: i32 = row.try_get("relpages")?;
         // Before version 14 a table that was never analysed has 0 rows in 0 pages; since then it has -1 rows.
@@ -121,7 +124,7 @@ impl Facts {
             kind,
             persistence: letter(row.try_get("relpersistence")?),
             replica_identity: ReplicaIdentity::from_letter(letter(row.try_get("relreplident")?)),
-            key: row.try_get("key")?,
+            key,
             rows_estimated: analysed.then_some(rows as u64),
             // The server counts in 32 bits without a sign. A root has no pages, and -1 of them once it was analysed.
             pages_estimated: if kind == 'p' { 0 } else { u64::from(pages as u32) },
@@ -180,6 +183,12 @@ impl Facts {
     }
 }
 
+/// The names of the columns of an index, if there is one.
+fn named(numbers: Option<Vec<i16>>, columns: &[Column]) -> Vec<String> {
+    let name = |number: i16| columns.iter().find(|column| column.number == number).map(|column| column.name.clone());
+    numbers.unwrap_or_default().into_iter().filter_map(name).collect()
+}
+
 fn columns(row: &Row) -> Result<Vec<Column>, tokio_postgres::Error> {
     let numbers: Vec<i16> = row.try_get("column_numbers")?;
     let names: Vec<String> = row.try_get("column_names")?;
@@ -207,17 +216,13 @@ fn columns(row: &Row) -> Result<Vec<Column>, tokio_postgres::Error> {
 /// chosen one under USING INDEX, each only while it is valid and checked at once. Under FULL it only gives the key its columns.
 macro_rules! facts {
     () => {
-        concat!(
-            "c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.reltuples, c.relpages, ",
-            key!(),
-            ",
+        "c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.reltuples, c.relpages,
          coalesce(has_table_privilege(c.oid, 'SELECT')
                   OR NOT EXISTS (SELECT FROM pg_attribute a
                                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                                    AND NOT coalesce(has_column_privilege(c.oid, a.attnum, 'SELECT'), false)),
                   false) AS may_select,
          CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END AS row_security"
-        )
     };
 }
 
@@ -250,18 +255,21 @@ macro_rules! user_tables {
 
 const KEY: &str = concat!("SELECT ", key!(), " FROM pg_class c ", identity_index!(), " WHERE c.oid = $1");
 
+// What is asked of each table by itself is asked ten thousand times: the names of a key are put together on our side, extensions are joined,
+// the columns come sorted from their index.
 const TABLES: &str = concat!(
     "SELECT ",
     facts!(),
-    ", current_setting('server_version_num')::int4 AS version_num,
+    ", (x.indkey::int2[])[0:x.indnkeyatts - 1] AS key_numbers,
+       current_setting('server_version_num')::int4 AS version_num,
        pg_get_userbyid(c.relowner)::text AS owner,
        NOT pg_is_in_recovery() AND coalesce(pg_has_role(c.relowner, 'USAGE'), false) AS may_publish,
        coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use_schema,
-       (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-          AND d.refclassid = 'pg_extension'::regclass LIMIT 1) AS extension,
-       EXISTS (SELECT FROM pg_index i
-               WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate) AS has_primary_key,
+       e.extname::text AS extension,
+       CASE WHEN c.relkind = 'p'
+            THEN EXISTS (SELECT FROM pg_index i
+                         WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)
+            ELSE false END AS has_primary_key,
        coalesce(columns.numbers, '{}') AS column_numbers,
        coalesce(columns.names, '{}') AS column_names,
        coalesce(columns.types, '{}') AS column_types,
@@ -271,19 +279,22 @@ const TABLES: &str = concat!(
      FROM pg_class c
      JOIN pg_namespace n ON n.oid = c.relnamespace ",
     identity_index!(),
-    " LEFT JOIN LATERAL (
-        SELECT array_agg(a.attnum ORDER BY a.attnum) AS numbers,
-               array_agg(a.attname::text ORDER BY a.attnum) AS names,
-               array_agg(a.atttypid ORDER BY a.attnum) AS types,
-               array_agg(a.atttypmod ORDER BY a.attnum) AS modifiers,
-               array_agg(a.attnotnull ORDER BY a.attnum) AS not_nulls,
-               array_agg(a.attgenerated ORDER BY a.attnum) AS generated
-        FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    " LEFT JOIN (pg_depend d JOIN pg_extension e ON e.oid = d.refobjid)
+        ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
+          AND d.refclassid = 'pg_extension'::regclass
+     LEFT JOIN LATERAL (
+        SELECT array_agg(a.attnum) AS numbers,
+               array_agg(a.attname::text) AS names,
+               array_agg(a.atttypid) AS types,
+               array_agg(a.atttypmod) AS modifiers,
+               array_agg(a.attnotnull) AS not_nulls,
+               array_agg(a.attgenerated) AS generated
+        FROM (SELECT * FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+              ORDER BY a.attnum) a
      ) columns ON true
      WHERE ",
-    user_tables!(),
-    " ORDER BY n.nspname, c.relname"
+    user_tables!()
 );
 
 // A partition whose DETACH CONCURRENTLY is pending is no longer read or published through its root.
@@ -298,6 +309,8 @@ const LEAVES: &str = concat!(
        WHERE NOT coalesce((to_jsonb(i) ->> 'inhdetachpending')::bool, false)
      )
      SELECT t.root, ",
+    key!(),
+    ", ",
     facts!(),
     " FROM tree t
      JOIN pg_class c ON c.oid = t.relid AND c.relkind <> 'p'

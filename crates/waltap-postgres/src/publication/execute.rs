@@ -10,7 +10,7 @@ use waltap_error::{Code, Error, Result};
 use super::membership::membership;
 use super::plan::{Change, Current, Plan, Problem, Rights, Transaction, enumerated, plan};
 use super::remedy::{grant_statements, owner_statements};
-use crate::catalog::{Table, is_standby, tables_by_oid};
+use crate::catalog::{Fingerprint, Table, fingerprint, is_standby, tables_by_oid};
 use crate::refusal::{is_state, refused};
 use crate::slot::PublicationNames;
 
@@ -78,15 +78,25 @@ pub async fn plan_now(client: &Client, names: &PublicationNames, wanted: &[Table
 
 /// Makes the publications of a capture publish the wanted tables, as far as our role may, and says what is left to do for the owner.
 ///
-/// The tables are looked at anew, so that a list that is a little old does no harm. Safe against everything that happens meanwhile: a
+/// The tables are looked at anew, so that a list that is a little old does no harm; unless the catalog's fingerprint is still the one that it
+/// had before they were `read`, and nothing has changed under us meanwhile. Safe against everything that happens meanwhile: a
 /// table that gains all operations is checked again under the lock that ALTER PUBLICATION holds on it, and what was dropped or locked
 /// makes the plan anew. Until this has returned without problems nothing may rely on what is published.
-pub async fn reconcile(client: &mut Client, names: &PublicationNames, wanted: &[Table]) -> Result<Reconciled> {
+pub async fn reconcile(
+    client: &mut Client,
+    names: &PublicationNames,
+    wanted: &[Table],
+    read: Option<&Fingerprint>,
+) -> Result<Reconciled> {
     let oids: Vec<u32> = wanted.iter().map(|table| table.oid).collect();
     let mut changes = Vec::new();
     let mut attempt = 1;
     loop {
-        let tables = tables_by_oid(client, &oids).await?;
+        let is_as_read = match read.filter(|_| attempt == 1) {
+            Some(read) => fingerprint(client).await? == *read,
+            None => false,
+        };
+        let tables = if is_as_read { wanted.to_vec() } else { tables_by_oid(client, &oids).await? };
         let (current, plan) = plan_now(client, names, &tables).await?;
         match execute_all(client, &plan.transactions, &mut changes).await {
             Ok(()) => return finish(client, names, current, plan, tables, changes).await,

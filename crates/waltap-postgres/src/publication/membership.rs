@@ -81,7 +81,7 @@ impl Operations {
 pub async fn membership(client: &Client, name: &str) -> Result<Option<Publication>> {
     let doing = || format!("asking what the publication {name} publishes");
     // Row filters, column lists and schemas came with version 15; jsonb gives null for columns that are not there, and the catalog of
-    // schemas is only named where it exists.
+    // schemas is only named where it exists, which is asked once and not for each row.
     let rows = client
         .query(
             "SELECT p.pubname::text AS name, pg_get_userbyid(p.pubowner)::text AS owner,
@@ -90,7 +90,7 @@ pub async fn membership(client: &Client, name: &str) -> Result<Option<Publicatio
                     c.oid, n.nspname, c.relname,
                     to_jsonb(r) ->> 'prqual' IS NOT NULL AS row_filter,
                     to_jsonb(r) ->> 'prattrs' IS NOT NULL AS column_list,
-                    to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL AS may_have_schemas
+                    (SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL) AS may_have_schemas
              FROM pg_publication p
              LEFT JOIN (pg_publication_rel r
                         JOIN pg_class c ON c.oid = r.prrelid

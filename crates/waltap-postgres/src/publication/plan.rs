@@ -1,5 +1,6 @@
 //! From what is published and what shall be, the statements that lead from one to the other. Pure.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::membership::{Listed, Operations, Publication};
@@ -324,10 +325,11 @@ impl Planner {
     /// What is listed and not wanted only costs decoding, so that it is no problem when it must stay.
     fn remove_unwanted(&mut self, side: &Side<'_>, wanted: &[Table]) {
         let Some(current) = side.current else { return };
+        let wanted: HashSet<u32> = wanted.iter().map(|table| table.oid).collect();
         let unwanted: Vec<(u32, String)> = current
             .tables
             .iter()
-            .filter(|(oid, _)| !wanted.iter().any(|table| table.oid == **oid))
+            .filter(|(oid, _)| !wanted.contains(oid))
             .map(|(oid, listed)| (*oid, listed.quoted.clone()))
             .collect();
         if !unwanted.is_empty() && !side.may_alter {

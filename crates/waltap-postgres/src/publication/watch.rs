@@ -112,11 +112,8 @@ pub async fn contents(sql: &Sql, names: &[String], tables: &[u32]) -> Result<Con
     const DOING: &str = "asking what the publications publish";
     let rows = sql.query(HEADERS, &[&names]).await.map_err(|error| refused(DOING, error))?;
     let headers = rows.iter().map(header).collect::<Result<_, _>>().map_err(|error| refused(DOING, error))?;
-    let query = match sql.version().number() < PARTS_VERSION {
-        true => ENTRIES.to_owned(),
-        false => format!("{ENTRIES} UNION ALL {SCHEMA_ENTRIES}"),
-    };
-    let rows = sql.query(&query, &[&names, &tables]).await.map_err(|error| refused(DOING, error))?;
+    let query = if sql.version().number() < PARTS_VERSION { ENTRIES_OF_OLD } else { ENTRIES };
+    let rows = sql.query(query, &[&names, &tables]).await.map_err(|error| refused(DOING, error))?;
     let entries = rows.iter().map(entry).collect::<Result<_, _>>().map_err(|error| refused(DOING, error))?;
     Ok(Contents { headers, entries })
 }
@@ -128,15 +125,20 @@ SELECT p.pubname::text AS name, p.oid, pg_get_userbyid(p.pubowner)::text AS owne
        coalesce(to_jsonb(p) ->> 'pubgencols' = 's', false) AS generated
 FROM pg_publication p WHERE p.pubname = ANY($1::text[])";
 
-// A filter is kept as the server keeps it, without the places that its parts have in the statement's text.
-const ENTRIES: &str = "
+const ENTRIES_OF_OLD: &str = "
 SELECT p.pubname::text AS publication, r.prrelid AS \"table\", false AS of_schema, r.oid,
-       to_jsonb(r) ->> 'prattrs' AS columns,
-       md5(regexp_replace(to_jsonb(r) ->> 'prqual', ':location -?[0-9]+', '', 'g')) AS row_filter
+       NULL::text AS columns, NULL::text AS row_filter
 FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 WHERE p.pubname = ANY($1::text[]) AND r.prrelid = ANY($2::oid[])";
 
-const SCHEMA_ENTRIES: &str = "
+// A filter is kept as the server keeps it, without the places that its parts have in the statement's text.
+const ENTRIES: &str = "
+SELECT p.pubname::text AS publication, r.prrelid AS \"table\", false AS of_schema, r.oid,
+       r.prattrs::text AS columns,
+       md5(regexp_replace(r.prqual::text, ':location -?[0-9]+', '', 'g')) AS row_filter
+FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+WHERE p.pubname = ANY($1::text[]) AND r.prrelid = ANY($2::oid[])
+UNION ALL
 SELECT p.pubname::text, c.oid, true, s.oid, NULL, NULL
 FROM pg_publication p
 JOIN pg_publication_namespace s ON s.pnpubid = p.oid
@@ -173,7 +175,7 @@ fn entry(row: &Row) -> Result<Entry, tokio_postgres::Error> {
     })
 }
 
-/// The numbers in a text such as `[1, 3]` or `1 3`.
+/// The numbers in a text such as `1 3`.
 fn numbers(text: &str) -> Vec<i16> {
     text.split(|character: char| !character.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
@@ -183,8 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_numbers_are_read_from_either_form() {
-        assert_eq!(numbers("[1, 13]"), [1, 13]);
+    fn column_numbers_are_read_as_the_server_writes_them() {
         assert_eq!(numbers("1 13"), [1, 13]);
         assert_eq!(numbers(""), [0_i16; 0]);
     }

@@ -28,7 +28,7 @@ async fn a_table_that_was_dropped_since_is_left_out() {
     let mut sql = cluster.sql("postgres").await;
     let wanted = all(&sql).await;
     cluster.psql("postgres", "DROP TABLE goes; ALTER TABLE named RENAME TO renamed");
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     done.require_complete().expect("complete");
     assert_eq!(listed(&cluster, "waltap_main"), ["stays"]);
     assert_eq!(listed(&cluster, "waltap_main_inserts"), ["renamed"]);
@@ -46,7 +46,7 @@ async fn a_table_that_is_dropped_while_we_wait_for_it_is_left_out() {
     let dropping = other.transaction().await.expect("a transaction");
     dropping.batch_execute("DROP TABLE goes").await.expect("dropped");
     let names = names();
-    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted), async {
+    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted, None), async {
         somebody_waits_for_a_lock(&watcher).await;
         dropping.commit().await.expect("committed");
     });
@@ -67,7 +67,7 @@ async fn a_key_that_is_dropped_while_we_wait_for_the_table_is_noticed() {
     // The plan still sees the key, and its statement waits for this lock.
     altering.batch_execute("ALTER TABLE t DROP CONSTRAINT t_pkey").await.expect("altered");
     let names = names();
-    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted), async {
+    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted, None), async {
         somebody_waits_for_a_lock(&watcher).await;
         altering.commit().await.expect("committed");
     });
@@ -87,7 +87,7 @@ async fn a_locked_table_is_waited_for_in_short_turns() {
     let holding = other.transaction().await.expect("a transaction");
     holding.batch_execute("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE").await.expect("locked");
     let names = names();
-    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted), async {
+    let (done, ()) = tokio::join!(reconcile(&mut sql, &names, &wanted, None), async {
         somebody_waits_for_a_lock(&watcher).await;
         // Writers pass all the while.
         watcher.batch_execute("SET lock_timeout = '1ms'; INSERT INTO t VALUES (1); UPDATE t SET id = 2").await.expect("written");

@@ -44,7 +44,7 @@ async fn no_publication_of_ours_makes_an_update_or_delete_fail() {
     make(&cluster, "postgres");
     let mut sql = cluster.sql("postgres").await;
     let wanted = all(&sql).await;
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     done.require_complete().expect("nothing is left to the owner");
     assert_eq!(done.tables, wanted);
     cluster.psql("postgres", "SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
@@ -68,7 +68,7 @@ async fn no_publication_of_ours_makes_an_update_or_delete_fail() {
         cluster.psql("postgres", &format!("UPDATE {name} SET body = 'changed' WHERE id = 11; DELETE FROM {name} WHERE id = 11"));
     }
 
-    let again = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let again = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     assert_eq!(again.changes, [], "the second time there is nothing to do");
 }
 
@@ -78,7 +78,7 @@ async fn tables_follow_their_identity_and_no_change_is_missed() {
     cluster.psql("postgres", "CREATE TABLE t (id int PRIMARY KEY, body text); CREATE TABLE other (id int)");
     let mut sql = cluster.sql("postgres").await;
     let wanted = all(&sql).await;
-    reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     assert_eq!(listed(&cluster, "waltap_main"), ["t"]);
     assert_eq!(listed(&cluster, "waltap_main_inserts"), ["other"]);
     cluster.psql("postgres", "SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
@@ -97,12 +97,12 @@ async fn tables_follow_their_identity_and_no_change_is_missed() {
     });
     for _ in 0..5 {
         cluster.psql("postgres", "ALTER TABLE t DROP CONSTRAINT t_pkey");
-        let moved = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+        let moved = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
         assert!(matches!(moved.changes.as_slice(), [Change::Added { .. }, Change::Removed { .. }]), "{:?}", moved.changes);
         cluster.psql("postgres", "UPDATE t SET body = 'x' WHERE id = -1");
         assert_eq!(listed(&cluster, "waltap_main_inserts"), ["other", "t"]);
         cluster.psql("postgres", "ALTER TABLE t ADD PRIMARY KEY (id)");
-        reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+        reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
         assert_eq!(
             (listed(&cluster, "waltap_main"), listed(&cluster, "waltap_main_inserts")),
             (vec!["t".to_owned()], vec!["other".to_owned()])
@@ -126,20 +126,20 @@ async fn what_is_not_chosen_leaves_and_children_do_not_come_along() {
     );
     let mut sql = cluster.sql("postgres").await;
     let everything = all(&sql).await;
-    reconcile(&mut sql, &names(), &everything).await.expect("reconciled");
+    reconcile(&mut sql, &names(), &everything, None).await.expect("reconciled");
     assert_eq!(listed(&cluster, "waltap_main"), ["T \"t", "leaf", "parent", "root"]);
     assert_eq!(listed(&cluster, "waltap_main_inserts"), ["child"]);
 
     let only_parent = [find(&everything, "parent").clone()];
-    let narrowed = reconcile(&mut sql, &names(), &only_parent).await.expect("reconciled");
+    let narrowed = reconcile(&mut sql, &names(), &only_parent, None).await.expect("reconciled");
     assert_eq!(narrowed.changes.len(), 4);
     assert_eq!((listed(&cluster, "waltap_main"), listed(&cluster, "waltap_main_inserts").len()), (vec!["parent".to_owned()], 0));
 
     // A table that became a partition is no table of its own any more.
-    reconcile(&mut sql, &names(), &everything).await.expect("reconciled");
+    reconcile(&mut sql, &names(), &everything, None).await.expect("reconciled");
     cluster.psql("postgres", "ALTER TABLE root ATTACH PARTITION leaf FOR VALUES FROM (0) TO (10)");
     let without_the_leaf = all(&sql).await;
-    let attached = reconcile(&mut sql, &names(), &without_the_leaf).await;
+    let attached = reconcile(&mut sql, &names(), &without_the_leaf, None).await;
     attached.expect("reconciled").require_complete().expect("complete");
     assert_eq!(listed(&cluster, "waltap_main"), ["T \"t", "parent", "root"]);
 }
@@ -155,7 +155,7 @@ async fn options_that_do_harm_or_hold_back_are_mended() {
     );
     let mut sql = cluster.sql("postgres").await;
     let wanted = all(&sql).await;
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     done.require_complete().expect("complete");
     for (name, operations, table) in [
         ("waltap_main", Operations::ALL, "\"public\".\"t\""),
@@ -177,7 +177,7 @@ async fn more_tables_than_one_transaction_takes() {
     );
     let mut sql = cluster.sql("postgres").await;
     let wanted = all(&sql).await;
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     assert_eq!(done.changes.len(), 1102);
     assert_eq!(listed(&cluster, "waltap_main").len(), 1100);
 }

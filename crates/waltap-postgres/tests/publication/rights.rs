@@ -57,7 +57,7 @@ async fn the_printed_statements_are_all_that_the_owner_has_to_run() {
     // And they work: our role uses them without changing anything, and the application goes on.
     let mut sql = as_role(&cluster, "tap", "shop").await;
     let wanted = tables(&sql).await.expect("tables");
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("reconciled");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled");
     done.require_complete().expect("complete");
     assert_eq!(done.changes, []);
     cluster.psql("shop", "SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
@@ -88,12 +88,12 @@ async fn a_table_that_comes_later_is_left_to_the_owner_as_well() {
     let mut sql = as_role(&cluster, "tap", "shop").await;
     for _ in 0..2 {
         let wanted = tables(&sql).await.expect("tables");
-        let done = reconcile(&mut sql, &names(), &wanted).await.expect("an answer");
+        let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("an answer");
         let error = done.require_complete().expect_err("our role has no rights");
         assert_eq!((error.code(), error.kind()), (Code::PUBLICATION, Kind::Configuration));
         assert!(done.changes.is_empty());
         owner.batch_execute(error.remedy_text().expect("a remedy")).await.expect("the remedy runs");
-        let done = reconcile(&mut sql, &names(), &wanted).await.expect("an answer");
+        let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("an answer");
         done.require_complete().expect("complete");
         // New tables, one without a key, and one that loses it.
         owner
@@ -114,13 +114,13 @@ async fn a_table_that_lost_its_identity_is_reported_as_harmful_when_it_cannot_be
     cluster.psql("shop", "CREATE PUBLICATION waltap_main FOR ALL TABLES; CREATE PUBLICATION waltap_main_inserts");
     let mut sql = as_role(&cluster, "tap", "shop").await;
     let wanted = tables(&sql).await.expect("tables");
-    let done = reconcile(&mut sql, &names(), &wanted).await.expect("an answer");
+    let done = reconcile(&mut sql, &names(), &wanted, None).await.expect("an answer");
     let harmful = done.problems.iter().filter(|problem| matches!(problem, Problem::Harmful { .. })).count();
     assert_eq!(harmful, 1, "{:?}", done.problems);
     done.require_complete().expect_err("not good enough");
     // What the superuser made so can be mended by the superuser alone, by the same statements.
     cluster.psql("shop", done.remedy.as_deref().expect("a remedy"));
-    reconcile(&mut sql, &names(), &wanted).await.expect("an answer").require_complete().expect("complete");
+    reconcile(&mut sql, &names(), &wanted, None).await.expect("an answer").require_complete().expect("complete");
 }
 
 #[tokio::test]
@@ -129,6 +129,6 @@ async fn a_member_of_the_owner_makes_its_own() {
     cluster.psql("postgres", "GRANT app TO tap");
     let mut sql = as_role(&cluster, "tap", "shop").await;
     let wanted = tables(&sql).await.expect("tables");
-    reconcile(&mut sql, &names(), &wanted).await.expect("reconciled").require_complete().expect("complete");
+    reconcile(&mut sql, &names(), &wanted, None).await.expect("reconciled").require_complete().expect("complete");
     assert_eq!(worst(&check(&cluster).await), Level::Warning, "a table without a key is only a warning");
 }

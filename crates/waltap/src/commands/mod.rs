@@ -24,6 +24,7 @@ use crate::command_line::Command;
 /// Does what the command line says.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     crate::memory::keep_private();
+    crate::memory::share_heaps();
     match command {
         Command::Capture(settings) => capture::run(settings),
         Command::Check(arguments) => check::run(arguments),
