@@ -124,13 +124,7 @@ impl<S: Socket> Late<S> {
 impl Late<TcpStream> {
     /// From now on, lets packets come together, in the way that suits the path.
     pub(super) fn gather_packets(&mut self) -> io::Result<()> {
-        let socket = self.attached()?;
-        let pause = if window::is_on_one_machine(socket.local_addr()?, socket.peer_addr()?) {
-            window::narrow(&socket)?;
-            PAUSE_WITH_SMALL_WINDOW
-        } else {
-            PAUSE
-        };
+        let pause = if window::is_here(self.peer_addr()?) { PAUSE_WITH_SMALL_WINDOW } else { PAUSE };
         self.gather(Gathering::new(pause)?);
         Ok(())
     }

@@ -114,7 +114,7 @@ async fn open_peer(
     };
     let mut last = None;
     for &encryption in attempts {
-        let stream = socket::connect(peer, endpoint, &source.tcp).await?;
+        let stream = socket::connect(peer, endpoint, &source.tcp, purpose).await?;
         let opened = match tls::encrypt(stream, source, endpoint, encryption).await {
             Ok(transport) => {
                 let startup = startup::Startup { source, endpoint, database, purpose };

@@ -7,8 +7,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use waltap_error::{Code, Error, Result};
 
-use super::Transport;
 use super::late::Late;
+use super::{Purpose, Transport, window};
 use crate::source::{Address, Endpoint, TcpOptions};
 
 /// One address of an endpoint.
@@ -33,7 +33,7 @@ pub(super) async fn resolve(endpoint: &Endpoint) -> Result<Vec<Peer>> {
 }
 
 /// Connects a socket.
-pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptions) -> Result<Transport> {
+pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptions, purpose: Purpose) -> Result<Transport> {
     let unreachable = |error| {
         Error::transient(Code::CONNECT, format!("connecting to {endpoint}"))
             .source(error)
@@ -42,7 +42,11 @@ pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptio
     match peer {
         Peer::Unix(file) => Ok(Transport::Unix(Late::new(UnixStream::connect(file).await.map_err(unreachable)?))),
         Peer::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+            let stream = match purpose {
+                Purpose::Replication if window::is_here(*address) => window::connect(*address).await,
+                Purpose::Replication | Purpose::Sql => TcpStream::connect(address).await,
+            };
+            let stream = stream.map_err(unreachable)?;
             watch(&stream, options).map_err(unreachable)?;
             Ok(Transport::Tcp(Late::new(stream)))
         }

@@ -8,20 +8,64 @@
 //! together.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// What the kernel is asked for; it takes twice as much, for what it keeps beside the bytes (socket(7), SO_RCVBUF).
-const BYTES: usize = 16 * 1024;
+const BYTES: u32 = 16 * 1024;
 
-/// Whether both ends of a connection are on this machine, as far as their addresses tell.
-pub(super) fn is_on_one_machine(near: SocketAddr, far: SocketAddr) -> bool {
-    near.ip() == far.ip() || far.ip().is_loopback()
+/// Whether an address is one of this machine's.
+pub(super) fn is_here(address: SocketAddr) -> bool {
+    // What would be sent there from has the address itself. Nothing is sent.
+    let source = || {
+        let any = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        socket.connect(address)?;
+        socket.local_addr()
+    };
+    address.ip().is_loopback() || source().is_ok_and(|source| source.ip() == address.ip())
 }
 
-/// Lets only so much come before it is read.
-pub(super) fn narrow(socket: &TcpStream) -> io::Result<()> {
-    SockRef::from(socket).set_recv_buffer_size(BYTES)
+/// Connects with a small window. It has to be small from the beginning: a sender that was once given a large one waits for half of that.
+pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(BYTES)?;
+    socket.connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_here_is_told_from_what_is_not() {
+        for (address, here) in [("127.0.0.1:5432", true), ("127.8.9.1:1", true), ("[::1]:5432", true), ("192.0.2.7:5432", false)] {
+            assert_eq!(is_here(address.parse().unwrap()), here, "{address}");
+        }
+    }
+
+    /// A sender that is behind goes on as soon as there is room: not when it asks for it, a fifth of a second later.
+    #[tokio::test]
+    async fn a_full_window_opens_at_once() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        far.set_nodelay(true).unwrap();
+        let writer = tokio::spawn(async move {
+            for _ in 0..20_000 {
+                far.write_all(&[7; 250]).await.unwrap();
+            }
+        });
+        let began = std::time::Instant::now();
+        let (mut received, mut waits) = (Vec::with_capacity(1 << 16), 0);
+        while received.len() < 5_000_000 {
+            let asked = std::time::Instant::now();
+            assert!(near.read_buf(&mut received).await.unwrap() > 0);
+            waits += u32::from(asked.elapsed().as_millis() >= 150);
+        }
+        writer.await.unwrap();
+        assert!(waits < 5, "{waits} waits for a window in {:?}", began.elapsed());
+    }
 }
