@@ -20,8 +20,12 @@ const BURST_BYTES: usize = 192 * 1024;
 /// How long frames may wait for others. Where Kafka takes longer to answer there is enough to do meanwhile.
 const BURST_TIME: Duration = Duration::from_millis(20);
 
-/// Waits for frames, unless some are there that were not taken. Cancel safe.
-pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool) -> Result<Filled> {
+/// Of more tables than that nothing waits. Each has a request of its own, which are not all confirmed before the next are due: it is in
+/// librdkafka's queue then that the records of a table come together.
+const TABLES_MAX: usize = 16;
+
+/// Waits for frames, unless some are there that were not taken. Those before were of so many tables. Cancel safe.
+pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool, tables: usize) -> Result<Filled> {
     if are_there {
         return Ok(Filled::Data);
     }
@@ -30,6 +34,7 @@ pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool) -> Resul
     }
     while let Some(waiting) = wire.waiting()
         && wire.flows()
+        && tables <= TABLES_MAX
         && waiting.bytes < BURST_BYTES
         && sink.in_flight_bytes() > 0
     {

@@ -199,6 +199,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
         confirmations: Vec::new(),
         events_shown: 0,
         batch_began: Instant::now(),
+        batch_tables: 0,
     };
     // Boxed: it is made once a session.
     let work = claim.while_held(Box::pin(session.work(&mut wire, held, shutdown)));
@@ -261,6 +262,8 @@ struct Session<'a> {
     events_shown: u64,
     /// When the frames that are being taken had come.
     batch_began: Instant,
+    /// Of how many tables the last batch was.
+    batch_tables: usize,
 }
 
 impl Session<'_> {
@@ -327,7 +330,7 @@ impl Session<'_> {
                     }
                 }
                 // Before the commit: what has come already goes into it.
-                filled = bursts::next(wire, &self.stream.sink, self.is_cut), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
+                filled = bursts::next(wire, &self.stream.sink, self.is_cut, self.batch_tables), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;
@@ -399,7 +402,7 @@ impl Session<'_> {
 
     async fn end_batch(&mut self) -> Result<()> {
         self.stream.sink.flush().await?;
-        self.stream.tables.publish_counts();
+        self.batch_tables = self.stream.tables.publish_counts();
         self.status.received(self.stream.received());
         Ok(())
     }
