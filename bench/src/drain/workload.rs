@@ -223,7 +223,7 @@ impl Workload {
                 rows / step,
                 &format!(
                     "FOR i IN n * {step} + 1..(n + 1) * {step} LOOP
-                         EXECUTE format('INSERT INTO bench_%s SELECT {row} FROM generate_series(%s, %s) g', (i * 7919) % {tables}, i, i);
+                         EXECUTE format('INSERT INTO bench_%s SELECT {row} FROM generate_series(%s, %s) g', (i::bigint * 7919) % {tables}, i, i);
                      END LOOP;",
                     row = ROW.replace('%', "%%").replace('\'', "''"),
                 ),

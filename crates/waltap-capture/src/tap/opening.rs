@@ -63,7 +63,7 @@ pub(crate) enum Rows {
         snapshot: ExportedSnapshot,
     },
     /// Under a snapshot of its own.
-    Later(HeldSnapshot),
+    Later(Box<HeldSnapshot>),
 }
 
 /// Opens. The order matters: the claim before progress, what is there before what is changed, publication before slot, progress before slot,
@@ -333,7 +333,7 @@ async fn resume(context: &Context, sql: &Sql, progress: &mut Progress, look: &Lo
         return Ok(Rows::None);
     }
     let tables = tables.iter().map(|table| table.oid).collect();
-    Ok(Rows::Later(export(context.clone(), tables).await?))
+    Ok(Rows::Later(Box::new(export(context.clone(), tables).await?)))
 }
 
 /// The tables of which rows have still to be read; of one that only has new leaves, with these alone.

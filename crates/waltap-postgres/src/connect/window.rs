@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn what_is_here_is_told_from_what_is_not() {
-        for (address, here) in [("127.0.0.1:5432", true), ("127.8.9.1:1", true), ("[::1]:5432", true), ("192.0.2.7:5432", false)] {
+        for (address, here) in [("127.0.0.1:5432", true), ("127.8.9.1:1", true), ("[::1]:5432", true), ("192.0.2.7:5432", false)]
+        {
             assert_eq!(is_here(address.parse().unwrap()), here, "{address}");
         }
     }

@@ -130,7 +130,7 @@ async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<
     let mut types = TypeCache::default();
     let held = match rows {
         Rows::None => None,
-        Rows::Later(held) => Some(held),
+        Rows::Later(held) => Some(*held),
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
             let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
