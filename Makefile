@@ -12,8 +12,8 @@ demo: ready ## A small shop, a live workload, its changes in Kafka, and proof th
 	@scripts/demo.sh
 
 .PHONY: test
-test: ready-kafka ## Everything: unit, property and end-to-end tests, against real PostgreSQLs (13, 15, 18) and a real Kafka
-	@scripts/install-postgres.sh 13 15 18
+test: ready-kafka ## Everything: unit, property and end-to-end tests, against real PostgreSQLs (13, 15, 16, 18) and a real Kafka
+	@scripts/install-postgres.sh 13 15 16 18
 	@scripts/install-pooler.sh
 	@scripts/install-faketime.sh
 	@# Or the first test that starts it would wait for it to be built.

@@ -251,6 +251,8 @@ impl Options {
     pub(crate) fn inquiry_config(&self) -> ClientConfig {
         let mut config = self.producer_config();
         config.set("statistics.interval.ms", "0");
+        // Asking makes nothing, whatever the producer may.
+        config.set("allow.auto.create.topics", "false");
         config
     }
 

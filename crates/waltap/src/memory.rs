@@ -44,11 +44,3 @@ fn limit_heaps() -> bool {
     // SAFETY: `mallopt` takes two numbers, and may be called at any time from any thread.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) == 1 }
 }
-
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
-mod tests {
-    #[test]
-    fn the_number_of_heaps_is_taken() {
-        assert!(super::limit_heaps());
-    }
-}

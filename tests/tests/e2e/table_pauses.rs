@@ -16,7 +16,7 @@ const WRITER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Transactions of so many rows, and so many of them, are withheld: sending them takes longer than it takes to kill waltap.
 const WITHHELD_ROWS: u32 = 1_000;
-const WITHHELD_TRANSACTIONS: u32 = 30;
+const WITHHELD_TRANSACTIONS: u32 = 200;
 
 /// A writer that goes on until it is stopped: three tables and a message in each transaction.
 struct Writer {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waltap_error::Result;
+use waltap_error::{Error, Result};
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
 use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle, Waiting};
@@ -28,9 +28,17 @@ impl Wire {
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         match self {
             Wire::Postgres(stream) => stream.waiting(),
-            // Takes all at once.
             #[cfg(test)]
-            Wire::Simulated(_) => None,
+            Wire::Simulated(wire) => wire.waiting(),
+        }
+    }
+
+    /// Has the next [`Wire::fill`] fail with what one has failed with already.
+    pub(crate) fn put_off(&mut self, error: Error) {
+        match self {
+            Wire::Postgres(stream) => stream.put_off(error),
+            #[cfg(test)]
+            Wire::Simulated(wire) => wire.put_off(error),
         }
     }
 
@@ -39,7 +47,7 @@ impl Wire {
         match self {
             Wire::Postgres(stream) => stream.flows(),
             #[cfg(test)]
-            Wire::Simulated(_) => false,
+            Wire::Simulated(wire) => wire.flows(),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct ReplicationStream {
     flow: Flow,
     /// What was read since there was no whole frame.
     waiting: Option<Waiting>,
+    /// Why nothing more comes, for when what came before is taken.
+    failed: Option<Error>,
     /// The server has ended its side.
     ended: bool,
 }
@@ -67,7 +69,7 @@ impl ReplicationStream {
         vigil: Vigil,
     ) -> Self {
         let flow = Flow::begun(Instant::now());
-        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, waiting: None, ended: false }
+        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, waiting: None, failed: None, ended: false }
     }
 
     /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
@@ -75,6 +77,9 @@ impl ReplicationStream {
     ///
     /// Frames that are still in the buffer stay. An error of the status task comes out here. After an error the stream is of no more use.
     pub async fn fill(&mut self) -> Result<Filled> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if self.ended {
             return Ok(Filled::Ended);
         }
@@ -100,6 +105,11 @@ impl ReplicationStream {
             },
             () = sleep(listening.remaining()) => Err(lost(&format!("the server said nothing for {limit:?}"))),
         }
+    }
+
+    /// Has the next [`ReplicationStream::fill`] fail with what one has failed with already: for who takes the frames first that came before.
+    pub fn put_off(&mut self, error: Error) {
+        self.failed = Some(error);
     }
 
     /// What was read since [`ReplicationStream::next_frame`] last had nothing more.

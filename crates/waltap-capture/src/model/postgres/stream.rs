@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use waltap_error::{Code, Error, Result};
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
-use waltap_postgres::replication::{Filled, StartOptions};
+use waltap_postgres::replication::{Filled, StartOptions, Waiting};
 
 use super::super::checker;
 use super::super::world::{World, lost};
@@ -30,6 +30,10 @@ pub(crate) struct Wire {
     /// When what is on its way arrives. Kept here, so that whoever stops waiting loses nothing.
     arrives: Option<Instant>,
     keepalive: Option<Instant>,
+    /// What has arrived since there was nothing left to take.
+    waiting: Option<Waiting>,
+    /// What the next waiting fails with.
+    failed: Option<Error>,
 }
 
 impl Wire {
@@ -41,10 +45,13 @@ impl Wire {
         };
         let slot = options.slot.clone();
         let (frames, current) = (VecDeque::new(), Vec::new());
-        Wire { connection, slot, walsender, status, frames, current, arrives: None, keepalive: None }
+        Wire { connection, slot, walsender, status, frames, current, arrives: None, keepalive: None, waiting: None, failed: None }
     }
 
     pub(crate) async fn fill(&mut self) -> Result<Filled> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let world = self.connection.world.clone();
         loop {
             let Some(until) = self.next_arrival()? else { return Ok(Filled::Ended) };
@@ -58,6 +65,19 @@ impl Wire {
                 () = world.postgres_moves() => {}
             }
         }
+    }
+
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        self.waiting
+    }
+
+    /// Whenever more than one frame waits, so that frames are held back often.
+    pub(crate) fn flows(&self) -> bool {
+        self.frames.len() > 1
+    }
+
+    pub(crate) fn put_off(&mut self, error: Error) {
+        self.failed = Some(error);
     }
 
     /// When something arrives next; `None` when the server has ended the stream.
@@ -114,12 +134,19 @@ impl Wire {
         if blocks > 0 {
             state.note(|| format!("{blocks} blocks: what comes before its commit"));
         }
+        if count > 0 {
+            let bytes = self.frames.iter().map(Vec::len).sum();
+            self.waiting = Some(Waiting { bytes, since: self.waiting.map_or_else(|| now.into_std(), |waiting| waiting.since) });
+        }
         state.note(|| format!("{count} frames arrive, the server has sent up to {sent}"));
         count > 0
     }
 
     pub(crate) fn next_frame(&mut self) -> Result<Option<&[u8]>> {
-        let Some(frame) = self.frames.pop_front() else { return Ok(None) };
+        let Some(frame) = self.frames.pop_front() else {
+            self.waiting = None;
+            return Ok(None);
+        };
         self.current = frame;
         if matches!(self.current.as_slice(), [b'k', .., 1]) {
             self.status.report();

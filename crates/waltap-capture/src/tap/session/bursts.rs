@@ -22,19 +22,19 @@ const BURST_TIME: Duration = Duration::from_millis(20);
 
 /// Of more tables than that nothing waits. Each has a request of its own, which are not all confirmed before the next are due: it is in
 /// librdkafka's queue then that the records of a table come together.
-const TABLES_MAX: usize = 16;
+pub(super) const TABLES_MAX: usize = 16;
 
-/// Waits for frames, unless some are there that were not taken. Those before were of so many tables. Cancel safe.
-pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool, tables: usize) -> Result<Filled> {
+/// Waits for frames, unless some are there that were not taken. Cancel safe.
+pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool, may_wait: bool) -> Result<Filled> {
     if are_there {
         return Ok(Filled::Data);
     }
     if wire.waiting().is_none() && wire.fill().await? == Filled::Ended {
         return Ok(Filled::Ended);
     }
-    while let Some(waiting) = wire.waiting()
+    while may_wait
+        && let Some(waiting) = wire.waiting()
         && wire.flows()
-        && tables <= TABLES_MAX
         && waiting.bytes < BURST_BYTES
         && sink.in_flight_bytes() > 0
     {
@@ -42,8 +42,14 @@ pub(super) async fn next(wire: &mut Wire, sink: &Sink, are_there: bool, tables: 
             biased;
             () = sink.at_most(0) => break,
             () = sleep_until(Instant::from_std(waiting.since + BURST_TIME)) => break,
-            filled = wire.fill() => if filled? == Filled::Ended {
-                return Ok(Filled::Ended);
+            filled = wire.fill() => match filled {
+                Ok(Filled::Data) => {}
+                // What came before it is taken first: the server may say there why it goes.
+                Ok(Filled::Ended) => break,
+                Err(error) => {
+                    wire.put_off(error);
+                    break;
+                }
             },
         }
     }

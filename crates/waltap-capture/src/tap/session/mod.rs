@@ -285,6 +285,8 @@ impl Session<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.begins_anew {
             let (commit_time, next_slice) = (self.commit_time(), self.chunks.slice_due());
+            // Rows of chunks go with each batch, and would always be on their way.
+            let may_wait = self.batch_tables <= bursts::TABLES_MAX && !self.chunks.is_sending();
             // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
             // none of the others is ready again at once.
             tokio::select! {
@@ -329,8 +331,8 @@ impl Session<'_> {
                         taken = self.go_on_replaying(piece, wire) => taken?,
                     }
                 }
-                // Before the commit: what has come already goes into it.
-                filled = bursts::next(wire, &self.stream.sink, self.is_cut, self.batch_tables), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
+                // Before the commit: what has come already goes into it, but for what waits until Kafka is done.
+                filled = bursts::next(wire, &self.stream.sink, self.is_cut, may_wait), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;
@@ -363,7 +365,7 @@ impl Session<'_> {
 
     /// Takes every frame that has arrived.
     async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
-        self.begin_batch();
+        self.begin_batch(wire.waiting().map(|waiting| Instant::from_std(waiting.since)));
         self.is_cut = false;
         if self.may_send_slice() {
             self.send_slice(SLICE_ROWS).await?;
@@ -395,9 +397,10 @@ impl Session<'_> {
         self.end_batch().await
     }
 
-    fn begin_batch(&mut self) {
+    /// Begins a batch of frames that came then; by default they come now.
+    fn begin_batch(&mut self, came: Option<Instant>) {
         self.stream.begin_batch();
-        self.batch_began = Instant::now();
+        self.batch_began = came.unwrap_or_else(Instant::now);
     }
 
     async fn end_batch(&mut self) -> Result<()> {

@@ -83,7 +83,7 @@ impl Session<'_> {
 
     /// Takes a piece, or the end.
     pub(super) async fn take_piece(&mut self, piece: Option<Piece>) -> Result<()> {
-        self.begin_batch();
+        self.begin_batch(None);
         match piece {
             Some(piece) => {
                 for (lsn, data) in piece.records() {
