@@ -20,6 +20,7 @@ pub(crate) fn append_start(text: &[u8], length: usize, out: &mut Vec<u8>) {
 /// Appends the first `length` bytes of these.
 #[inline(always)]
 pub(crate) fn append_some<const N: usize>(bytes: &[u8; N], length: usize, out: &mut Vec<u8>) {
+    debug_assert!(length <= N);
     let end = out.len() + length;
     out.extend_from_slice(bytes);
     out.truncate(end);

@@ -64,7 +64,10 @@ impl KeyValues {
 /// Has what was written since `start`, fields with a comma before each, be an object with them.
 pub(crate) fn close_object(start: usize, out: &mut Vec<u8>) {
     match out.get_mut(start) {
-        Some(comma) => *comma = b'{',
+        Some(comma) => {
+            debug_assert_eq!(*comma, b',');
+            *comma = b'{';
+        }
         None => out.push(b'{'),
     }
     out.push(b'}');

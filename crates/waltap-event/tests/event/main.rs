@@ -7,6 +7,7 @@ mod changes;
 mod debezium;
 mod flat;
 mod headers;
+mod kept;
 mod records;
 mod totality;
 mod values;

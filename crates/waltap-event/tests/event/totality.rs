@@ -6,7 +6,7 @@ use waltap_event::native::{Options, write_value};
 use waltap_event::{Column, Encoder, Format, Kind, Stamp, Table, TableShape};
 use waltap_pgoutput::{Lsn, OldRow, PgTime, Value, encode};
 
-use crate::records::Records;
+use crate::records::{Record, Records};
 
 fn scalar_kinds() -> Vec<Kind> {
     vec![
@@ -63,17 +63,28 @@ fn array_text(elements: &[Option<String>]) -> String {
     format!("{{{}}}", elements.iter().map(element).collect::<Vec<_>>().join(","))
 }
 
+/// With quotes, which are escaped.
+fn column_name(number: usize) -> String {
+    format!("column \"{number}\"")
+}
+
+pub(crate) fn are_distinct<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let (mut texts, mut seen) = (texts, std::collections::HashSet::new());
+    texts.all(|text| seen.insert(text))
+}
+
 fn stamp() -> Stamp {
     Stamp { txid: Some(1), lsn: Lsn(1), commit_lsn: Lsn(2), ordinal: Some(0), happened_at: PgTime(0), written_at: PgTime(0) }
 }
 
-fn shape(kinds: &[Kind]) -> TableShape {
+/// A table with a column of each kind, of which the one at this place is the key.
+fn shape(kinds: &[Kind], key_place: usize) -> TableShape {
     let columns: Vec<Column> = kinds
         .iter()
         .enumerate()
-        .map(|(number, kind)| Column { identity: number == 0, ..Column::new(format!("column \"{number}\""), kind.clone()) })
+        .map(|(number, kind)| Column { identity: number == key_place, ..Column::new(column_name(number), kind.clone()) })
         .collect();
-    let key = columns.first().map(|column| column.name.clone()).into_iter().collect();
+    let key = columns.get(key_place).map(|column| column.name.clone()).into_iter().collect();
     TableShape { database: "d".into(), schema: "s".into(), table: "t".into(), columns, key, key_tells_table: false }
 }
 
@@ -145,7 +156,7 @@ proptest! {
     #[test]
     fn snapshot_and_stream_agree(columns in prop::collection::vec((kind(), prop::option::of(text())), 0..6)) {
         let (kinds, texts): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let table = Table::new(&shape(&kinds), &Format::default()).unwrap();
+        let table = Table::new(&shape(&kinds, 0), &Format::default()).unwrap();
         let values: Vec<_> = texts.iter().map(|text| text.as_ref().map_or(Value::Null, |text| Value::Text(text.as_bytes()))).collect();
         let (mut encoder, mut records) = (Encoder::new("d", &Format::default()), Records::default());
         let mut buffer = Vec::new();
@@ -159,16 +170,21 @@ proptest! {
     #[test]
     fn any_change_is_whole_records(
         columns in prop::collection::vec((kind(), prop::option::of(text()), prop::option::of(prop::option::of(text()))), 1..6),
+        key_place: prop::sample::Index,
         form in 0..3,
         tombstones: bool,
     ) {
         let columns: Columns = columns;
+        // So that no value can be taken for another column's.
+        prop_assume!(are_distinct(columns.iter().filter_map(|(_, before, _)| before.as_deref())));
+        let key_place = key_place.index(columns.len());
+        let key_name = column_name(key_place);
         let kinds: Vec<_> = columns.iter().map(|(kind, ..)| kind.clone()).collect();
         let format = Format::Native(Options { tombstones });
-        let table = Table::new(&shape(&kinds), &format).unwrap();
+        let table = Table::new(&shape(&kinds, key_place), &format).unwrap();
         let value = |text: &Option<String>| text.clone().map_or(Value::Null, |text| Value::Text(text.leak().as_bytes()));
         let full: Vec<_> = columns.iter().map(|(_, before, _)| value(before)).collect();
-        let key: Vec<_> = full.iter().enumerate().map(|(number, value)| if number == 0 { *value } else { Value::Null }).collect();
+        let key: Vec<_> = full.iter().enumerate().map(|(number, value)| if number == key_place { *value } else { Value::Null }).collect();
         let after: Vec<_> = columns.iter().map(|(.., after)| after.as_ref().map_or(Value::Unchanged, value)).collect();
         let (mut full_buffer, mut key_buffer, mut new_buffer) = Default::default();
         let old = match form {
@@ -180,19 +196,26 @@ proptest! {
         let (mut encoder, mut records) = (Encoder::new("d", &format), Records::default());
         let updated = encoder.update(&table, &stamp(), old, new, &mut records);
         // Only a key that was not sent stands in the way.
-        prop_assert_eq!(updated.is_err(), old.is_none() && after[0] == Value::Unchanged);
+        prop_assert_eq!(updated.is_err(), old.is_none() && after[key_place] == Value::Unchanged);
         if let Some(old) = old {
             encoder.delete(&table, &stamp(), old, &mut records).unwrap();
         }
+        let deletion = records.0.iter().rfind(|record| !record.is_tombstone()).map(Record::json);
         for record in records.0.iter().filter(|record| !record.is_tombstone()) {
             let json = record.json();
             let key: Json = serde_json::from_str(record.key().unwrap()).unwrap();
             let row = if json["op"] == "d" { &json["before"] } else { &json["after"] };
-            prop_assert_eq!(&key["column \"0\""], &row["column \"0\""]);
+            prop_assert_eq!(&key[&key_name], &row[&key_name]);
             if json["op"] != "d" {
                 let unchanged = json["unchanged"].as_array().map_or(0, Vec::len);
                 prop_assert_eq!(row.as_object().unwrap().len() + unchanged, columns.len());
                 prop_assert!(unchanged == 0 || !matches!(old, Some(OldRow::Full(_))));
+                if let (Some(OldRow::Full(_)), Some(deletion)) = (old, &deletion) {
+                    for number in (0..after.len()).filter(|number| after[*number] == Value::Unchanged) {
+                        let name = column_name(number);
+                        prop_assert_eq!(&row[&name], &deletion["before"][&name]);
+                    }
+                }
             }
         }
     }

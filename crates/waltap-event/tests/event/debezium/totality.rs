@@ -7,7 +7,8 @@ use waltap_event::{BaseType, Column, DataType, ExtensionType};
 use waltap_pgoutput::{OldRow, Value, encode};
 
 use super::{STAMP, bench, column, json_of, options, shape};
-use crate::totality::text;
+use crate::records::Record;
+use crate::totality::{are_distinct, text};
 
 const BUILT_IN: [u32; 29] = [
     16, 17, 20, 23, 25, 600, 601, 602, 603, 604, 628, 700, 701, 718, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700,
@@ -130,21 +131,27 @@ proptest! {
     fn any_change_is_whole_records(
         columns in prop::collection::vec((data_type(), any::<bool>(), prop::option::of(value()), prop::option::of(prop::option::of(value()))), 0..5),
         id in (value(), value()),
+        key_place: prop::sample::Index,
         options in modes(),
         form in 0..3,
     ) {
+        // So that no value can be taken for another column's.
+        prop_assume!(are_distinct(columns.iter().filter_map(|(_, _, before, _)| before.as_deref()).chain([id.0.as_str()])));
+        let key_place = key_place.index(columns.len() + 1);
         let key = Column { identity: true, ..column("id", super::built_in(25)) };
         let names: Vec<String> = (0..columns.len()).map(|number| format!("column {number}")).collect();
         let others = columns.iter().zip(&names).map(|((data_type, not_null, ..), name)| Column { not_null: *not_null, ..column(name, data_type.clone()) });
-        let table_shape = shape(std::iter::once(key).chain(others).collect(), &["id"]);
+        let mut row: Vec<_> = others.collect();
+        row.insert(key_place, key);
+        let table_shape = shape(row, &["id"]);
         let value = |text: &Option<String>| text.clone().map_or(Value::Null, |text| Value::Text(text.leak().as_bytes()));
         let (old_id, new_id) = (value(&Some(id.0.clone())), value(&Some(id.1.clone())));
-        let full: Vec<_> = std::iter::once(old_id).chain(columns.iter().map(|(_, _, before, _)| value(before))).collect();
+        let mut full: Vec<_> = columns.iter().map(|(_, _, before, _)| value(before)).collect();
+        full.insert(key_place, old_id);
         let mut key_row = vec![Value::Null; full.len()];
-        key_row[0] = old_id;
-        let after: Vec<_> = std::iter::once(new_id)
-            .chain(columns.iter().map(|(.., after)| after.as_ref().map_or(Value::Unchanged, value)))
-            .collect();
+        key_row[key_place] = old_id;
+        let mut after: Vec<_> = columns.iter().map(|(.., after)| after.as_ref().map_or(Value::Unchanged, value)).collect();
+        after.insert(key_place, new_id);
         let (mut full_buffer, mut key_buffer, mut new_buffer) = Default::default();
         let old = match form {
             0 => None,
@@ -159,6 +166,7 @@ proptest! {
             encoder.delete(&table, &STAMP, old, &mut records).unwrap();
             prop_assert_eq!(records.0.len(), updates + 2);
         }
+        let deletion = records.0.iter().rfind(|record| !record.is_tombstone()).map(Record::json);
         let mut widths = Vec::new();
         for record in records.0.iter().filter(|record| !record.is_tombstone()) {
             let json = record.json();
@@ -168,6 +176,11 @@ proptest! {
             }
             let row = if json["op"] == "d" { &json["before"] } else { &json["after"] };
             prop_assert_eq!(&key["id"], &row["id"]);
+            if let (Some(OldRow::Full(_)), Some(deletion)) = (old, &deletion) {
+                for (column, _) in table_shape.columns.iter().zip(&after).filter(|(_, value)| **value == Value::Unchanged) {
+                    prop_assert_eq!(&row[&column.name], &deletion["before"][&column.name]);
+                }
+            }
         }
         // Every row has the same columns, whatever was sent of it.
         prop_assert!(widths.iter().all(|width| *width == widths[0]), "{:?}", widths);
