@@ -4,7 +4,7 @@ use waltap_error::Error;
 
 /// Hears what became of the records that a [`Producer`](crate::Producer) took.
 ///
-/// Called from the producer's own poll thread only, one call at a time, while nothing else of that producer is served: it must not
+/// Called from the producer's own poll thread, and [`DeliveryObserver::refused`] from who sends too, one call at a time, while nothing else of that producer is served: it must not
 /// block, and passes on what it hears (into a channel, or counters) rather than work on it.
 ///
 /// Every record that [`Producer::send`](crate::Producer::send) accepted is reported once, confirmed or failed, as long as the producer
@@ -22,8 +22,8 @@ pub trait DeliveryObserver: Send + 'static {
     /// last confirmed place.
     fn failed(&mut self, opaque: u64, error: Error);
 
-    /// Told before [`DeliveryObserver::failed`], where it is a record that failed and not the producer: its topic, and the bytes of its key and
-    /// its value.
+    /// Told before [`DeliveryObserver::failed`], or before `send` says so, where it is a record that failed and not the producer: its topic, and
+    /// the bytes of its key and its value.
     fn refused(&mut self, _topic: &str, _bytes: u64, _error: &Error) {}
 
     /// The producer was given up, and with it all that it had in flight, which is not reported any more: start another one at the last

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -133,7 +133,12 @@ impl Producer {
                 self.shared.note_native_full();
                 SendError::Full
             }
-            Some(code) => SendError::Refused(classify::delivery_error(code, topic, Some(bytes))),
+            Some(code) => {
+                // As a broker refuses a record, once the client has heard of it by other ways.
+                let error = classify::delivery_error(code, topic, Some(bytes));
+                self.native.context().note_refused(topic, bytes as u64, &error);
+                SendError::Refused(error)
+            }
             None => SendError::Refused(
                 Error::configuration(Code::TOPIC, format!("{topic:?} is not a legal name of a topic")).source(error),
             ),

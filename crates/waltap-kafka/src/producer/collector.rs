@@ -175,7 +175,7 @@ pub(super) struct Collector {
     log: LogBridge,
     /// How often anything was said.
     heard: AtomicU64,
-    /// Locked by the poll thread alone: the lock is what makes that visible to the compiler.
+    /// Locked by the poll thread, and by a sender whose record is refused.
     reports: Mutex<Reports>,
     /// Topics of which the brokers are to be asked why they take nothing.
     question: Mutex<Option<HashSet<String>>>,
@@ -294,6 +294,13 @@ impl Collector {
             reports.observer.failed(opaque, error);
         }
         self.shared.release(1, bytes);
+    }
+
+    /// Passes on that a record was refused before it was sent.
+    pub(super) fn note_refused(&self, topic: &str, bytes: u64, error: &Error) {
+        if !self.shared.muted.load(Ordering::Acquire) {
+            self.lock().observer.refused(topic, bytes, error);
+        }
     }
 
     /// Changes what is known of the brokers where that is needed, and says whether it was.
