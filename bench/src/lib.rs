@@ -10,6 +10,7 @@ pub mod log_times;
 pub mod measure;
 pub mod parameters;
 pub mod reader;
+pub mod refusals;
 pub mod sampler;
 pub mod servers;
 pub mod statistics;

@@ -7,16 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
+use waltap_bench::refusals::Refusals;
 use waltap_kafka::{Options, Settings};
 use waltap_tests::{Failure, Result, ensure};
 
@@ -45,24 +45,10 @@ fn main() -> Result {
     producer.client().fetch_metadata(None, SILENCE)?;
     kill_process(getpid(), Signal::STOP)?;
     produce(&producer, &records)?;
-    let refused = producer.context().0.load(Ordering::Relaxed);
+    let refused = producer.context().count();
     ensure!(refused == 0, "{refused} records were refused");
     // Nobody waits for the memory to be tidied up.
     std::process::exit(0);
-}
-
-/// Counts what is not delivered.
-#[derive(Default)]
-struct Refusals(AtomicU64);
-
-impl ClientContext for Refusals {}
-
-impl ProducerContext for Refusals {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.0.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
-    }
 }
 
 fn produce(producer: &BaseProducer<Refusals>, records: &[Ready]) -> Result {

@@ -7,50 +7,21 @@
 mod json;
 
 use std::io::{Error, Result};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use waltap_bench::refusals::Refusals;
 use waltap_bench::wire::{self, Purpose, Wire};
+use waltap_kafka::{Options, Settings};
 
 use json::Writer;
-
-/// How the producer is set: as waltap's is, in all that costs.
-const PROPERTIES: [(&str, &str); 8] = [
-    ("enable.idempotence", "true"),
-    ("acks", "all"),
-    ("partitioner", "murmur2_random"),
-    ("linger.ms", "2"),
-    ("compression.type", "lz4"),
-    ("message.max.bytes", "1000000"),
-    ("queue.buffering.max.messages", "10000000"),
-    ("queue.buffering.max.kbytes", "32768"),
-];
 
 /// Longer than all that is queued can take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The queue is full: how long a report may be waited for.
 const FULL: Duration = Duration::from_millis(10);
-
-/// Counts what Kafka refused.
-#[derive(Default)]
-struct Refusals(AtomicU64);
-
-impl ClientContext for Refusals {}
-
-impl ProducerContext for Refusals {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -101,11 +72,10 @@ fn read(
 }
 
 fn send(wire: &mut Wire, (database, table): (&str, &str), brokers: &str, topic: &str) -> Result<Taken> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers);
-    for (name, value) in PROPERTIES {
-        config.set(name, value);
-    }
+    let options = Options::new(Settings { brokers: brokers.to_owned(), ..Settings::default() }).map_err(Error::other)?;
+    let mut config = options.producer_config();
+    // waltap keeps to this bound by itself.
+    config.set("queue.buffering.max.kbytes", (options.queue_bytes() / 1024).to_string());
     let producer: BaseProducer<Refusals> = config.create_with_context(Refusals::default()).map_err(Error::other)?;
     // A connector that is at work knows its topic.
     producer.client().fetch_metadata(Some(topic), PATIENCE).map_err(Error::other)?;
@@ -130,7 +100,7 @@ fn send(wire: &mut Wire, (database, table): (&str, &str), brokers: &str, topic: 
     };
     let taken = read(wire, table, row, pause)?;
     producer.flush(PATIENCE).map_err(Error::other)?;
-    let refused = producer.context().0.load(Ordering::Relaxed);
+    let refused = producer.context().count();
     if refused > 0 {
         return Err(wire::broken(&format!("Kafka refused {refused} records")));
     }

@@ -7,6 +7,7 @@
 mod collector;
 mod poll;
 mod replicas;
+mod shared;
 mod transactions;
 
 use std::fmt;
@@ -28,8 +29,8 @@ use crate::delivery::DeliveryObserver;
 use crate::options::{self, Options};
 use crate::reachability::BrokerState;
 use collector::Collector;
-pub use collector::InFlight;
-use collector::Shared;
+pub use shared::InFlight;
+use shared::Shared;
 
 /// What librdkafka keeps for a queued record beside its key and value (the rare header among it, which is as large as a key): counted into the queue's bytes, so that small records
 /// cannot fill the memory behind the bound's back.

@@ -14,6 +14,7 @@ use crate::classify;
 use crate::inquiry::{Inquiry, left};
 use crate::listener::Listener;
 use crate::options::{self, Options};
+use crate::topics::is_seen;
 
 /// What came next.
 pub(crate) enum Step<'a> {
@@ -66,8 +67,8 @@ impl Reader {
 
     /// How many partitions the topic has. An error when there is no such topic.
     pub(crate) fn partitions(&self, options: &Options, deadline: Instant) -> Result<i32> {
-        let metadata = Inquiry::start(options, self.doing.clone(), deadline)?.metadata()?;
-        match metadata.topics().iter().find(|topic| topic.name() == self.topic) {
+        let metadata = Inquiry::start(options, self.doing.clone(), deadline)?.metadata_of(&self.topic)?;
+        match metadata.topics().iter().find(|topic| topic.name() == self.topic && is_seen(topic)) {
             Some(topic) => Ok(topic.partitions().len() as i32),
             None => {
                 Err(Error::configuration(Code::TOPIC, format!("there is no topic {}, or none that waltap may see", self.topic)))

@@ -133,7 +133,7 @@ fn names(metadata: &Metadata) -> BTreeSet<&str> {
 }
 
 /// Whether a topic is there, and we may see it. An answer about all topics leaves out the others; one about a topic that was named does not.
-fn is_seen(topic: &MetadataTopic) -> bool {
+pub(crate) fn is_seen(topic: &MetadataTopic) -> bool {
     use RDKafkaErrorCode as E;
     let error = topic.error().map(E::from);
     !matches!(error, Some(E::UnknownTopicOrPartition | E::UnknownTopic | E::TopicAuthorizationFailed | E::InvalidTopic))

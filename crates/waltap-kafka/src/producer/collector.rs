@@ -1,9 +1,8 @@
-//! Adds up delivery reports and keeps account of what is in flight.
+//! Adds up delivery reports.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -12,9 +11,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::{Notify, watch};
 use waltap_error::{Code, Error, Kind};
 
+use super::shared::{self, Shared};
 use super::{RECORD_OVERHEAD_BYTES, replicas};
 use crate::attempts::{Attempts, Statistics};
 use crate::classify;
@@ -31,143 +30,8 @@ const REPORTS_MAX: u64 = 4096;
 /// After how long without any report, with records waiting, the brokers are called silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait before trying again when librdkafka's own bound was hit: its memory is given back a moment after the report.
-const NATIVE_FULL_PAUSE: Duration = Duration::from_millis(5);
-
 /// Under this name librdkafka says, as a warning and in no other way, that a broker answers which is of another cluster than those before.
 const OTHER_CLUSTER_FACILITY: &str = "CLUSTERID";
-
-/// What a producer has taken and not yet reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InFlight {
-    /// Records.
-    pub records: u64,
-    /// The bytes of their keys and values and of what is kept with them: what the queue's bound counts.
-    pub bytes: u64,
-}
-
-/// What the senders and the poll thread share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    records: AtomicU64,
-    bytes: AtomicU64,
-    /// Woken whenever reports came in.
-    reported: Notify,
-    native_full: AtomicBool,
-    /// Set when the producer was dropped: whoever observed it is told nothing more.
-    muted: AtomicBool,
-    /// Set when the poll thread has ended, or the producer was given up: nothing will be reported any more.
-    ended: AtomicBool,
-    /// Set when the producer was given up.
-    given_up: AtomicBool,
-    /// Set while a transaction is being committed, which waits for Kafka without a record in flight.
-    committing: AtomicBool,
-    /// Set when librdkafka has thrown records away, since the transaction that they were in has failed.
-    purged: AtomicBool,
-    brokers: watch::Sender<BrokerState>,
-    /// At this size the queue takes nothing more.
-    queue_bytes: u64,
-    /// Down at this size there is space again: a quarter of the queue at once, so that senders go on in bursts.
-    space_bytes: u64,
-}
-
-impl Shared {
-    pub(super) fn new(queue_bytes: u64) -> Self {
-        Shared {
-            records: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            reported: Notify::new(),
-            native_full: AtomicBool::new(false),
-            muted: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
-            committing: AtomicBool::new(false),
-            purged: AtomicBool::new(false),
-            brokers: watch::Sender::new(BrokerState::default()),
-            queue_bytes,
-            space_bytes: queue_bytes - queue_bytes / 4,
-        }
-    }
-
-    /// Takes room for a record, unless the queue is full. The last one may stand out of it, so that a record of any size fits some time.
-    pub(super) fn reserve(&self, bytes: u64, poll_thread: &Thread) -> bool {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before >= self.queue_bytes {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
-        }
-        if self.records.fetch_add(1, Ordering::Relaxed) == 0 {
-            poll_thread.unpark();
-        }
-        true
-    }
-
-    pub(super) fn release(&self, records: u64, bytes: u64) {
-        self.records.fetch_sub(records, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.reported.notify_waiters();
-    }
-
-    pub(super) fn in_flight(&self) -> InFlight {
-        InFlight { records: self.records.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
-    }
-
-    pub(super) fn note_native_full(&self) {
-        self.native_full.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) async fn space(&self) {
-        if self.native_full.swap(false, Ordering::Relaxed) {
-            tokio::time::sleep(NATIVE_FULL_PAUSE).await;
-        }
-        self.wait_until(|in_flight| in_flight.bytes <= self.space_bytes).await;
-    }
-
-    pub(super) async fn at_most(&self, bytes: u64) {
-        self.wait_until(|in_flight| in_flight.bytes <= bytes).await;
-    }
-
-    pub(super) async fn empty(&self) {
-        self.wait_until(|in_flight| in_flight.records == 0).await;
-    }
-
-    async fn wait_until(&self, reached: impl Fn(InFlight) -> bool) {
-        loop {
-            // Registered before the look, so that a report in between is not missed.
-            let mut reported = std::pin::pin!(self.reported.notified());
-            reported.as_mut().enable();
-            if reached(self.in_flight()) || self.has_ended() {
-                return;
-            }
-            reported.await;
-        }
-    }
-
-    pub(super) fn brokers(&self) -> watch::Receiver<BrokerState> {
-        self.brokers.subscribe()
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
-    }
-
-    /// The error for what is asked of a producer that has ended.
-    pub(super) fn ended_error(&self) -> Error {
-        if self.given_up.load(Ordering::Relaxed) { given_up() } else { ended() }
-    }
-
-    pub(super) fn note_committing(&self, committing: bool) {
-        self.committing.store(committing, Ordering::Relaxed);
-    }
-
-    pub(super) fn has_purged(&self) -> bool {
-        self.purged.load(Ordering::Acquire)
-    }
-
-    pub(super) fn mute(&self) {
-        self.muted.store(true, Ordering::Release);
-    }
-}
 
 /// librdkafka's context of a producer: everything it has to say arrives here, on the poll thread.
 pub(super) struct Collector {
@@ -215,7 +79,7 @@ impl Collector {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.shared.records.load(Ordering::Relaxed) == 0
+        self.shared.records() == 0
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -227,8 +91,7 @@ impl Collector {
     }
 
     pub(super) fn note_end(&self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        self.shared.reported.notify_waiters();
+        self.shared.note_end();
     }
 
     /// Hands over what was gathered, and looks how long nothing came.
@@ -252,7 +115,7 @@ impl Collector {
         if reports.records == 0 {
             return;
         }
-        if !self.shared.muted.load(Ordering::Acquire) {
+        if !self.shared.is_muted() {
             reports.observer.confirmed(&reports.runs);
         }
         reports.runs.clear();
@@ -273,7 +136,7 @@ impl Collector {
         }
         reports.records += 1;
         reports.bytes += bytes;
-        let all = reports.records == self.shared.records.load(Ordering::Relaxed);
+        let all = reports.records == self.shared.records();
         if all || reports.records >= REPORTS_MAX || reports.runs.len() >= RUNS_MAX {
             self.hand_over(&mut reports);
             reports.last_report = Instant::now();
@@ -285,9 +148,9 @@ impl Collector {
         self.hand_over(&mut reports);
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
-            self.shared.purged.store(true, Ordering::Release);
+            self.shared.note_purged();
         }
-        if !self.shared.muted.load(Ordering::Acquire) {
+        if !self.shared.is_muted() {
             let bytes = bytes - RECORD_OVERHEAD_BYTES;
             let error = classify::delivery_error(code, topic, Some(bytes as usize));
             reports.observer.refused(topic, bytes, &error);
@@ -298,14 +161,14 @@ impl Collector {
 
     /// Passes on that a record was refused before it was sent.
     pub(super) fn note_refused(&self, topic: &str, bytes: u64, error: &Error) {
-        if !self.shared.muted.load(Ordering::Acquire) {
+        if !self.shared.is_muted() {
             self.lock().observer.refused(topic, bytes, error);
         }
     }
 
     /// Changes what is known of the brokers where that is needed, and says whether it was.
     fn update(&self, needed: impl Fn(&BrokerState) -> bool, change: impl FnOnce(&mut BrokerState)) -> bool {
-        self.shared.brokers.send_if_modified(|state| {
+        self.shared.change_brokers(|state| {
             let needed = needed(state);
             if needed {
                 change(state);
@@ -337,7 +200,7 @@ impl Collector {
     fn note_other_cluster(&self, message: &str) {
         let error = Error::transient(Code::OTHER_CLUSTER, "the brokers answer as another Kafka cluster than before")
             .source(without_thread(message).to_owned());
-        if !self.shared.muted.load(Ordering::Acquire) {
+        if !self.shared.is_muted() {
             self.lock().observer.failed(0, error);
         }
     }
@@ -359,12 +222,12 @@ impl Collector {
         let Some(statistics) = Statistics::read(raw) else { return };
         if statistics.is_connected() {
             self.update(|state| state.unreachable_since.is_some(), |state| state.unreachable_since = None);
-            if self.shared.brokers.borrow().silent_since.is_some() {
+            if self.shared.brokers().borrow().silent_since.is_some() {
                 let topics = replicas::written_topics(raw);
                 *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(topics);
             }
         }
-        let anything_waits = !self.is_idle() || self.shared.committing.load(Ordering::Relaxed);
+        let anything_waits = !self.is_idle() || self.shared.is_committing();
         if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics, anything_waits) {
             self.give_up();
         }
@@ -372,25 +235,14 @@ impl Collector {
 
     /// Ends a producer that will never reach Kafka again: another one does.
     fn give_up(&self) {
-        if self.shared.given_up.swap(true, Ordering::Relaxed) {
+        if self.shared.give_up() {
             return;
         }
-        if !self.shared.muted.load(Ordering::Acquire) {
-            self.lock().observer.lost(given_up());
+        if !self.shared.is_muted() {
+            self.lock().observer.lost(shared::given_up());
         }
         self.note_end();
     }
-}
-
-fn ended() -> Error {
-    Error::transient(Code::PRODUCER_LOST, "the thread that hears of deliveries has ended")
-}
-
-fn given_up() -> Error {
-    Error::transient(
-        Code::PRODUCER_LOST,
-        "the Kafka client has lost every broker and looks for none: it is given up, and made anew",
-    )
 }
 
 /// Whether a word on too few replicas is to be taken for what is wrong.

@@ -12,7 +12,8 @@ use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Code, Error, Result};
 
 use super::Producer;
-use super::collector::{Collector, Shared};
+use super::collector::Collector;
+use super::shared::Shared;
 use crate::classify;
 use crate::delivery::DeliveryObserver;
 use crate::inquiry::{blocking, left};

@@ -79,7 +79,7 @@ pub async fn plan_now(client: &Client, names: &PublicationNames, wanted: &[Table
 /// Makes the publications of a capture publish the wanted tables, as far as our role may, and says what is left to do for the owner.
 ///
 /// The tables are looked at anew, so that a list that is a little old does no harm; unless the catalog's fingerprint is still the one that it
-/// had before they were `read`, and nothing has changed under us meanwhile. Safe against everything that happens meanwhile: a
+/// had before they were `read`. What no fingerprint tells, such as a membership of our role, may then be as old as the list. Safe against everything that happens meanwhile: a
 /// table that gains all operations is checked again under the lock that ALTER PUBLICATION holds on it, and what was dropped or locked
 /// makes the plan anew. Until this has returned without problems nothing may rely on what is published.
 pub async fn reconcile(

@@ -1,7 +1,5 @@
 //! Requests: some rows of a table, a table that is emptied or altered meanwhile, one without a key, and requests that are taken back.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use waltap_tests::{Kafka, Result, ensure, run, wait_until};
 
@@ -122,7 +120,6 @@ fn what_is_asked_is_read_and_nothing_else() -> Result {
         ensure!(last.is_some_and(|record| record.value.is_some()), "it was deleted");
 
         shop.run("DROP TABLE keyless, rekeyed").await?;
-        tokio::time::sleep(Duration::from_millis(1)).await;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         // The default of a column that was added is told of no row that does not change.
         shop.run("UPDATE chosen SET v = 'y'; UPDATE slow SET v = 'y'").await?;

@@ -117,6 +117,16 @@ fn stream(built: &mut Built, window: &mut Option<Window>, changes: &[Change], co
     }
 }
 
+/// Builds a row as a reader does who gets it. Says whether it is the first time that it comes.
+fn build(row: &Row, built: &mut Built, sent: &mut BTreeSet<u8>) -> bool {
+    let key = row.key.values().unwrap()[0].as_bytes()[0];
+    let (small, large) = std::str::from_utf8(&row.line).unwrap().split_once('\t').unwrap();
+    let read = [small, large].map(|value| value.parse::<u64>().unwrap());
+    let value = |column: usize| row.told.as_ref().and_then(|told| told.value(column)).map_or(read[column], number);
+    built.insert(key, (value(0), Some(value(1))));
+    sent.insert(key)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -137,8 +147,7 @@ proptest! {
         // The history, and what each transaction tells.
         let mut rows = BTreeMap::new();
         before.iter().enumerate().for_each(|(number, step)| drop(apply(&mut rows, step, number as u64)));
-        let first = rows.clone();
-        let mut states = vec![first.clone()];
+        let mut states = vec![rows.clone()];
         let mut log = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             log.push(apply(&mut rows, step, 1_000 + number as u64));
@@ -152,9 +161,8 @@ proptest! {
         let in_progress: Vec<u64> = (seen..read).map(|number| number as u64).collect();
         let visible = VisibleTransactions { xmin: seen as u64, xmax: read as u64, in_progress };
 
-        let mut built: Built = first.iter().map(|(key, (small, _))| (*key, (*small, None))).collect();
         // Of what was there before nothing was told: it is there when the chunk is.
-        built.clear();
+        let mut built = Built::new();
         let (mut ring, mut window) = (Ring::default(), None);
         let pass = |number: usize, built: &mut Built, window: &mut Option<Window>, ring: &mut Ring| {
             ring.note(number as u32);
@@ -185,14 +193,8 @@ proptest! {
         let mut sent = BTreeSet::new();
         loop {
             for _ in 0..slice {
-                let Some(Row { key: row, line, told }) = window.as_mut().and_then(Window::next_row) else { break };
-                let row = row.values().unwrap()[0].as_bytes()[0];
-                prop_assert!(sent.insert(row), "twice");
-                let line = std::str::from_utf8(&line).unwrap();
-                let (small, large) = line.split_once('\t').unwrap();
-                let read = [small, large].map(|value| value.parse::<u64>().unwrap());
-                let value = |column: usize| told.as_ref().and_then(|told| told.value(column)).map_or(read[column], number);
-                built.insert(row, (value(0), Some(value(1))));
+                let Some(row) = window.as_mut().and_then(Window::next_row) else { break };
+                prop_assert!(build(&row, &mut built, &mut sent), "twice");
             }
             if next == log.len() {
                 break;
@@ -200,14 +202,8 @@ proptest! {
             pass(next, &mut built, &mut window, &mut ring);
             next += 1;
         }
-        while let Some(Row { key: row, line, told }) = window.as_mut().and_then(Window::next_row) {
-            let row = row.values().unwrap()[0].as_bytes()[0];
-            prop_assert!(sent.insert(row), "twice");
-            let line = std::str::from_utf8(&line).unwrap();
-            let (small, large) = line.split_once('\t').unwrap();
-            let read = [small, large].map(|value| value.parse::<u64>().unwrap());
-            let value = |column: usize| told.as_ref().and_then(|told| told.value(column)).map_or(read[column], number);
-            built.insert(row, (value(0), Some(value(1))));
+        while let Some(row) = window.as_mut().and_then(Window::next_row) {
+            prop_assert!(build(&row, &mut built, &mut sent), "twice");
         }
         let expected: Built = rows.iter().map(|(key, (small, large))| (*key, (*small, Some(*large)))).collect();
         prop_assert_eq!(built, expected);

@@ -1,9 +1,9 @@
 //! Frames come together while Kafka works on those before.
 //!
 //! librdkafka has one request of a partition on its way at a time, when it is idempotent and a request holds more than a few records. While the
-//! next one is due, its thread asks for the answer again and again, without a pause and on a whole processor (`rd_kafka_broker_producer_serve`
-//! of 2.12): as much as all the rest of waltap takes, and more the farther away Kafka is. So while much comes nothing more is handed over
-//! before all is confirmed, which also makes requests larger, and the broker's work less.
+//! next one is due, its thread asks for the answer again and again, without a pause and on a whole processor, for as long as the answer takes
+//! (`rd_kafka_broker_producer_serve` of 2.12). So while much comes nothing more is handed over before all is confirmed, which also makes
+//! requests larger, and the broker's work less.
 
 use std::time::Duration;
 
