@@ -10,6 +10,7 @@ mod canonical;
 mod compare;
 mod event;
 mod order;
+mod reading;
 mod rebuild;
 mod source;
 

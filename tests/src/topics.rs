@@ -29,6 +29,8 @@ pub struct Record {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
+    /// When its producer took it, in milliseconds since 1970.
+    pub timestamp: i64,
     /// Its key; None when it has none.
     pub key: Option<String>,
     /// Its value; None for a tombstone.
@@ -199,6 +201,7 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or_default(),
         key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
         value: message.payload().map(|value| String::from_utf8_lossy(value).into_owned()),
     }

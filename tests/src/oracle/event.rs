@@ -62,6 +62,8 @@ pub struct Event {
     pub after: Option<Columns>,
     /// Columns that an update did not touch and that are left out of `after`.
     pub unchanged: Vec<String>,
+    /// When it was given to Kafka's client, in milliseconds since 1970.
+    pub produced_at: i64,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +110,8 @@ impl Event {
         let position = Position { commit_lsn: parse_lsn(&source.commit_lsn)?, seq: source.seq };
         let key = record.key.clone().filter(|key| key != "null");
         let (before, after, unchanged) = (envelope.before, envelope.after, envelope.unchanged);
-        Ok(Some(Event { partition: record.partition, key, operation, position, before, after, unchanged }))
+        let produced_at = record.timestamp;
+        Ok(Some(Event { partition: record.partition, key, operation, position, before, after, unchanged, produced_at }))
     }
 
     /// All that a repeat must have in common with the first: not the time at which it was sent.
@@ -141,8 +144,12 @@ pub(crate) mod samples {
             seq.map_or_else(|| "null".to_owned(), |seq| seq.to_string()),
             op == "r"
         );
-        let record = Record { topic: "t".to_owned(), partition: 0, offset: 0, key: key.map(str::to_owned), value: Some(value) };
-        Event::read(&record).unwrap().unwrap()
+        Event::read(&record(key, value)).unwrap().unwrap()
+    }
+
+    /// A record as it would come from Kafka.
+    pub(super) fn record(key: Option<&str>, value: String) -> Record {
+        Record { topic: "t".to_owned(), partition: 0, offset: 0, timestamp: 0, key: key.map(str::to_owned), value: Some(value) }
     }
 }
 
@@ -162,7 +169,6 @@ mod tests {
     #[test]
     fn a_snapshot_row_with_an_ordinal_is_refused() {
         let value = r#"{"op":"r","source":{"commit_lsn":"0/1","seq":3,"snapshot":true},"before":null,"after":{}}"#;
-        let record = Record { topic: String::new(), partition: 0, offset: 0, key: None, value: Some(value.to_owned()) };
-        assert!(Event::read(&record).is_err());
+        assert!(Event::read(&samples::record(None, value.to_owned())).is_err());
     }
 }

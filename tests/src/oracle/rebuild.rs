@@ -22,7 +22,9 @@ pub struct Rows {
 ///
 /// Each key's events come in that order anyway, which the order checker has seen to; between keys it matters in one case only: a
 /// row whose key changes takes the values that the update did not touch along from its old key, which may be in another partition.
-pub fn rebuild(mut events: Vec<Event>) -> Result<Rows> {
+///
+/// `read_until`: when the table's rows had been read in chunks, if they were. A row whose turn had not come by then may be unknown.
+pub fn rebuild(mut events: Vec<Event>, read_until: Option<i64>) -> Result<Rows> {
     events.sort_by_key(|event| (event.position, event.operation != Operation::Delete));
     // A snapshot of a table without a key that was begun anew replaces the first: all that came before is in the last one.
     let last_snapshot = events.iter().filter(|event| event.operation == Operation::Read).map(|event| event.position).max();
@@ -35,14 +37,15 @@ pub fn rebuild(mut events: Vec<Event>) -> Result<Rows> {
         if event.key.is_none() && event.operation != Operation::Truncate && before_snapshot {
             continue;
         }
-        rows.apply(event, &mut moved, before_snapshot).map_err(|failure| failure.while_doing(position))?;
+        let is_being_read = before_snapshot || read_until.is_some_and(|until| event.produced_at <= until);
+        rows.apply(event, &mut moved, is_being_read).map_err(|failure| failure.while_doing(position))?;
     }
     Ok(rows)
 }
 
 impl Rows {
-    /// `before_snapshot`: a later snapshot holds the row, so that here it may be unknown.
-    fn apply(&mut self, event: Event, moved: &mut HashMap<Position, Row>, before_snapshot: bool) -> Result {
+    /// `is_being_read`: a later snapshot holds the row, or it is still to be read, so that here it may be unknown.
+    fn apply(&mut self, event: Event, moved: &mut HashMap<Position, Row>, is_being_read: bool) -> Result {
         let position = event.position;
         match (event.operation, event.key) {
             (Operation::Truncate, _) => {
@@ -56,7 +59,7 @@ impl Rows {
                     for column in event.unchanged {
                         match before.and_then(|before| before.get(&column)) {
                             Some(value) => drop(row.insert(column, value.clone())),
-                            None if before_snapshot => {}
+                            None if is_being_read => {}
                             None => return Err(Failure::new(format!("{key}: the untouched {column} never came"))),
                         }
                     }
@@ -65,7 +68,7 @@ impl Rows {
             }
             (Operation::Delete, Some(key)) => match self.keyed.remove(&key) {
                 Some(row) => drop(moved.insert(position, row)),
-                None if before_snapshot => {}
+                None if is_being_read => {}
                 None => return Err(Failure::new(format!("{key}: a delete of a row that never came"))),
             },
             (Operation::Read | Operation::Create, None) => self.unkeyed.push((position, texts(event.after)?)),
@@ -125,13 +128,17 @@ mod tests {
     use super::super::event::samples::event;
     use super::*;
 
+    fn rebuild_all(events: Vec<Event>) -> Result<Rows> {
+        rebuild(events, None)
+    }
+
     fn keyed(rows: &Rows, key: u32) -> Option<&str> {
         rows.keyed.get(&format!(r#"{{"id":{key}}}"#)).map(|row| row["a"].as_str())
     }
 
     #[test]
     fn the_last_event_of_a_key_is_its_row() {
-        let rows = rebuild(vec![
+        let rows = rebuild_all(vec![
             event("u", Some(1), 9, Some(0), r#"{"a":3}"#),
             event("r", Some(1), 5, None, r#"{"a":1}"#),
             event("r", Some(2), 5, None, r#"{"a":1}"#),
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_truncate_removes_what_came_before() {
-        let rows = rebuild(vec![
+        let rows = rebuild_all(vec![
             event("r", Some(1), 5, None, r#"{"a":1}"#),
             event("t", None, 6, Some(0), "null"),
             event("c", Some(1), 6, Some(1), r#"{"a":2}"#),
@@ -158,13 +165,13 @@ mod tests {
         moved.unchanged = vec!["a".to_owned()];
         let events =
             vec![event("r", Some(1), 5, None, r#"{"id":1,"a":7}"#), moved.clone(), event("d", Some(1), 6, Some(0), "null")];
-        assert_eq!(keyed(&rebuild(events).unwrap(), 2), Some("7"));
-        assert!(rebuild(vec![moved]).is_err(), "a value that never came");
+        assert_eq!(keyed(&rebuild_all(events).unwrap(), 2), Some("7"));
+        assert!(rebuild_all(vec![moved]).is_err(), "a value that never came");
     }
 
     #[test]
     fn rows_without_a_key_are_counted_and_a_new_snapshot_replaces_the_first() {
-        let rows = rebuild(vec![
+        let rows = rebuild_all(vec![
             event("r", None, 5, None, r#"{"a":1}"#),
             event("c", None, 6, Some(0), r#"{"a":1}"#),
             event("r", None, 7, None, r#"{"a":1}"#),
@@ -177,6 +184,14 @@ mod tests {
 
     #[test]
     fn a_delete_of_nothing_is_found() {
-        assert!(rebuild(vec![event("d", Some(1), 5, Some(0), "null")]).is_err());
+        assert!(rebuild_all(vec![event("d", Some(1), 5, Some(0), "null")]).is_err());
+    }
+
+    #[test]
+    fn a_delete_of_a_row_whose_turn_had_not_come_is_none_of_nothing() {
+        let delete = |produced_at| Event { produced_at, ..event("d", Some(1), 9, Some(0), "null") };
+        let rows = |delete| rebuild(vec![event("r", Some(2), 5, None, r#"{"a":1}"#), delete], Some(1_000));
+        assert_eq!(rows(delete(1_000)).unwrap().len(), 1);
+        assert!(rows(delete(1_001)).is_err(), "all rows had been read by then");
     }
 }
