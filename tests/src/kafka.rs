@@ -282,6 +282,8 @@ fn launch(home: &Path, log: &Path, properties: &Path, java: &[String]) -> Launch
     if archive.exists() {
         launch = launch.arguments(&[format!("-XX:SharedArchiveFile={}", archive.display())]);
     }
+    // What it unpacks (lz4's native code) goes with the rest: killed, it leaves that behind.
+    launch = launch.arguments(&[format!("-Djava.io.tmpdir={}", properties.with_file_name("").display())]);
     launch = launch.arguments(java);
     let classes = format!("{}/libs/*", home.display());
     launch.arguments(&["-cp", &classes, "kafka.Kafka", &properties.display().to_string()])
