@@ -8,6 +8,7 @@ mod collector;
 mod poll;
 mod replicas;
 mod shared;
+mod topic_handles;
 mod transactions;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use crate::reachability::BrokerState;
 use collector::Collector;
 pub use shared::InFlight;
 use shared::Shared;
+use topic_handles::{Record, TopicHandles};
 
 /// What librdkafka keeps for a queued record beside its key and value (the rare header among it, which is as large as a key): counted into the queue's bytes, so that small records
 /// cannot fill the memory behind the bound's back.
@@ -51,6 +53,7 @@ pub enum SendError {
 /// Dropping it throws away what is not yet delivered, without a report: [`Producer::close`] waits first.
 pub struct Producer {
     native: Arc<BaseProducer<Collector>>,
+    topics: TopicHandles,
     shared: Arc<Shared>,
     poll_thread: Thread,
 }
@@ -63,7 +66,8 @@ impl Producer {
         let native = BaseProducer::from_config_and_context(&options.producer_config(), collector);
         let native = Arc::new(native.map_err(|error| options::property_error(&error))?);
         let poll_thread = poll::start(Arc::clone(&native))?;
-        Ok(Producer { native, shared, poll_thread })
+        let topics = TopicHandles::new(Arc::clone(&native));
+        Ok(Producer { native, topics, shared, poll_thread })
     }
 
     /// Hands a record to Kafka's client, which copies it. Never blocks.
@@ -77,7 +81,7 @@ impl Producer {
         value: Option<&[u8]>,
         opaque: u64,
     ) -> Result<(), SendError> {
-        self.send_record(topic, partition, key, value, opaque, None)
+        self.send_counted(topic, key, value, || self.topics.send(topic, Record { partition, key, value, opaque }))
     }
 
     /// As [`Producer::send`], with headers: their names and their values.
@@ -92,18 +96,24 @@ impl Producer {
     ) -> Result<(), SendError> {
         let none = OwnedHeaders::new_with_capacity(headers.len());
         let headers = headers.fold(none, |headers, (name, content)| headers.insert(Header { key: name, value: Some(content) }));
-        self.send_record(topic, partition, key, value, opaque, Some(headers))
+        self.send_counted(topic, key, value, || {
+            let mut record = BaseRecord::with_opaque_to(topic, opaque as usize);
+            record.partition = partition;
+            record.key = key;
+            record.payload = value;
+            record.headers = Some(headers);
+            self.native.send(record).map_err(|(error, _)| error)
+        })
     }
 
+    /// `send` is called where there is room for the record.
     #[inline]
-    fn send_record(
+    fn send_counted(
         &self,
         topic: &str,
-        partition: Option<i32>,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        opaque: u64,
-        headers: Option<OwnedHeaders>,
+        send: impl FnOnce() -> Result<(), KafkaError>,
     ) -> Result<(), SendError> {
         if self.shared.has_ended() {
             return Err(SendError::Refused(self.shared.ended_error()));
@@ -113,14 +123,9 @@ impl Producer {
         if !self.shared.reserve(bytes, &self.poll_thread) {
             return Err(SendError::Full);
         }
-        let mut record = BaseRecord::with_opaque_to(topic, opaque as usize);
-        record.partition = partition;
-        record.key = key;
-        record.payload = value;
-        record.headers = headers;
-        match self.native.send(record) {
+        match send() {
             Ok(()) => Ok(()),
-            Err((error, _)) => {
+            Err(error) => {
                 self.shared.release(1, bytes);
                 Err(self.refused(error, topic, (bytes - RECORD_OVERHEAD_BYTES) as usize))
             }

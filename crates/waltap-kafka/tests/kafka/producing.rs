@@ -156,6 +156,53 @@ async fn partitions_tombstones_and_empty_values_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn topics_that_take_turns_get_each_their_own() {
+    const TOPICS: usize = 20;
+    const THREADS: u64 = 2;
+    const RECORDS: u64 = 1_000;
+    let mut topics = Vec::new();
+    for number in 0..TOPICS {
+        topics.push(topic(&format!("turns-{number}"), 1, &[]).await);
+    }
+    let producer = Producer::start(&options_with(&broker::brokers(), &[]), Recorder::default()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (producer, topics) = (&producer, &topics);
+            scope.spawn(move || {
+                for number in (thread..RECORDS).step_by(THREADS as usize) {
+                    let topic = &topics[number as usize % TOPICS];
+                    producer.send(topic, None, Some(topic.as_bytes()), Some(number.to_string().as_bytes()), 0).unwrap();
+                }
+            });
+        }
+    });
+    producer.close(PATIENCE).await.unwrap();
+    for (place, topic) in topics.iter().enumerate() {
+        let records = read(topic).await;
+        assert!(
+            records.iter().all(|record| record.key.as_deref() == Some(topic.as_bytes())),
+            "{topic} has the records of others"
+        );
+        let mut numbers: Vec<usize> =
+            records.iter().map(|record| String::from_utf8_lossy(record.value.as_ref().unwrap()).parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (place..RECORDS as usize).step_by(TOPICS).collect::<Vec<_>>(), "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_topic_can_have_is_refused() {
+    let producer = Producer::start(&options_with(&broker::brokers(), &[]), Recorder::default()).unwrap();
+    for name in ["with a \0 in it".to_owned(), "x".repeat(600)] {
+        match producer.send(&name, None, None, Some(b"x"), 0) {
+            Err(SendError::Refused(error)) => assert_eq!(error.kind(), Kind::Configuration, "{error:?}"),
+            other => panic!("{name:?}: {other:?}"),
+        }
+    }
+    assert_eq!(producer.in_flight(), waltap_kafka::InFlight::default());
+}
+
+#[tokio::test]
 async fn a_topic_that_is_gone_fails_as_transient() {
     let recorder = Recorder::default();
     let options = options_with(&broker::brokers(), &[("topic.metadata.propagation.max.ms", "500")]);
