@@ -6,6 +6,7 @@ use clap::{CommandFactory, FromArgMatches};
 use waltap_capture::{BadEvents, SinkOptions, SnapshotMode};
 use waltap_error::{Code, Result};
 use waltap_event::{Format, debezium, flat, native};
+use waltap_kafka::QUEUE_BYTES_DEFAULT;
 
 use super::setting::settings;
 use super::{Configuration, SettingFlags, load_from, scope};
@@ -66,7 +67,7 @@ fn nothing_given_means_the_defaults() {
     let SinkOptions::Kafka(kafka) = options.sink else { panic!("the default sink is Kafka") };
     assert_eq!((kafka.partitions, kafka.replication_factor), (1, -1));
     assert_eq!(kafka.client.brokers(), "kafka:9092");
-    assert_eq!(kafka.client.queue_bytes(), 32 << 20);
+    assert_eq!(kafka.client.queue_bytes(), QUEUE_BYTES_DEFAULT);
 }
 
 #[test]

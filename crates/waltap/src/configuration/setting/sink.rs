@@ -45,7 +45,7 @@ pub(super) const SINK: &[Setting] = &[
         key: "queue-bytes",
         value_name: "SIZE",
         heading: HEADING,
-        default: Some("32MiB"),
+        default: Some("16MiB"),
         help: "The most that may be handed to Kafka and not be confirmed, over all databases",
         more: "When it is reached, waltap stops reading from PostgreSQL until Kafka has caught up. Examples: 64MiB, 1GB",
         ..PLAIN
