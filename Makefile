@@ -73,6 +73,13 @@ bench: ready-kafka ## How fast a backlog is drained, beside PostgreSQL's own cli
 	cargo build --locked --release -p waltap-bench
 	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" cargo run --locked --release -p waltap-bench --bin drain
 
+.PHONY: bench-profile
+bench-profile: ready-kafka ## What waltap does while it drains a backlog, function by function, in bench/profiles: WORKLOADS (k1), SIZE
+	@scripts/install-perf.sh
+	cargo build --locked --release -p waltap
+	cargo build --locked --release -p waltap-bench
+	E2E_WALTAP="$$PWD/$${CARGO_TARGET_DIR:-target}/release/waltap" scripts/profile.sh
+
 .PHONY: bench-snapshot
 bench-snapshot: ready-kafka ## How fast a table's rows are read, beside psql, a bare client and the barest program that brings them into Kafka: ROUNDS, ROWS, CONTENDERS
 	cargo build --locked --release -p waltap
