@@ -194,6 +194,13 @@ impl Waltap {
         self.wait_exit(STOP_DEADLINE).await
     }
 
+    /// The same, and fails unless it stops as asked: with exit code 0.
+    pub async fn stop_cleanly(&mut self) -> Result {
+        let code = self.terminate().await?;
+        ensure!(code == 0, "waltap did not stop as asked, but with exit code {code}:\n{}", self.process.log_tail(20));
+        Ok(())
+    }
+
     /// Waits until it ends by itself and gives its exit code; -1 when a signal ended it.
     pub async fn wait_exit(&mut self, deadline: Duration) -> Result<i32> {
         let status = self.process.wait(deadline).await;

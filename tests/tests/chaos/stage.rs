@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use waltap_tests::checker::Delivery;
-use waltap_tests::{Kafka, KafkaOptions, Kit, Postgres, PostgresOptions, Proxy, Result, TopicEnds, Waltap, ensure, free_port};
+use waltap_tests::{Kafka, KafkaOptions, Kit, Postgres, PostgresOptions, Proxy, Result, TopicEnds, Waltap, free_port};
 
 use crate::fault::{Fault, Wire, WireFault};
 use crate::sampler::Sampler;
@@ -118,8 +118,7 @@ impl<'a> Stage<'a> {
                 self.deeds.waltap_kills += 1;
             }
             Fault::StopWaltap => {
-                let code = waltap.terminate().await?;
-                ensure!(code == 0, "waltap was asked to stop and ended with {code}");
+                waltap.stop_cleanly().await?;
                 waltap.start_again()?;
                 self.deeds.other += 1;
             }

@@ -35,8 +35,7 @@ impl Stage<'_> {
         // Nothing of the writers is written any more, and still the slot must come to the end: by keepalives.
         let arrived = self.wait_for_the_end(database, patience).await;
         waltap.process().ensure_running()?;
-        let code = waltap.terminate().await?;
-        ensure!(code == 0, "waltap was asked to stop and ended with {code}:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         let Seen { samples, lag_bytes_max } = sampler.stop().await?;
         let sampled = samples.len();
         let truth = workload::truth(&self.postgres, database).await?;

@@ -66,7 +66,7 @@ fn no_write_fails_under_a_capture_by_the_owner() -> Result {
         for name in ["keyless", "nothing", "later"] {
             ensure!(waltap.log().contains(name), "no warning names {name}");
         }
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let reports = oracle::compare(&postgres, &kafka.topics(), &["shop"]).await?;
         let keyed = reports.iter().find(|report| report.topic == "shop.public.keyed");
         ensure!(keyed.is_some_and(|report| report.is_equal()), "{keyed:?}");
@@ -94,7 +94,7 @@ fn check_prints_what_the_owner_must_run_for_a_role_without_rights() -> Result {
         waltap.wait_streaming().await?;
         write(&app).await?;
         postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let reports = oracle::compare(&postgres, &kafka.topics(), &["shop"]).await?;
         let keyed = reports.iter().find(|report| report.topic == "shop.public.keyed");
         ensure!(keyed.is_some_and(|report| report.is_equal()), "{keyed:?}");

@@ -37,7 +37,7 @@ fn rows_and_changes_of_every_database_arrive() -> Result {
         shop.run("INSERT INTO later VALUES (3)").await?;
         let databases = ["shop", "crm", "billing"];
         postgres.wait_confirmed(&databases, Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         let reports = oracle::ensure_equal(&postgres, &topics, &databases).await?;
         ensure!(reports.len() == 4 && reports.iter().all(|report| report.repeats == 0), "{reports:?}");
         Ok(())
@@ -55,13 +55,13 @@ fn a_stop_and_a_start_lose_and_repeat_nothing() -> Result {
         waltap.wait_streaming().await?;
         for round in 1..=3 {
             shop.run(&format!("UPDATE t SET n = {round} WHERE id % 3 = 0 AND id <= 1000")).await?;
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
             shop.run(&format!("INSERT INTO t VALUES ({}, {round})", 1000 + round)).await?;
             waltap.start_again()?;
             waltap.wait_streaming().await?;
         }
         postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let reports = oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         // An orderly stop acknowledges all that it sent, however short the run was.
         ensure!(

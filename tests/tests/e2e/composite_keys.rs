@@ -44,7 +44,7 @@ fn a_key_has_the_order_of_its_index_in_snapshot_and_stream() -> Result {
         )
         .await?;
         wait_until("the last change is out", DEADLINE, async || Ok(waltap.stdout().contains("\"op\":\"d\""))).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let output = waltap.stdout();
         let keys = |table: &str| -> Vec<&str> {
             let start = format!("{{\"topic\":\"shop.public.{table}\",\"key\":");

@@ -111,13 +111,13 @@ fn large_rows_among_small_ones(name: &str, delivery: &str) -> Result {
         ensure!(pieces.len() >= 4 * 7, "{} pieces", pieces.len());
 
         // It stops and starts as ever: nothing comes again as a letter.
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         waltap.start_again()?;
         waltap.wait_streaming().await?;
         sql.run("INSERT INTO docs VALUES (105, 'later')").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         ensure!(list(kit, &kafka).await?.len() == 4, "a letter came again");
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(delivery == "at-least-once" || kafka.topics().read(LETTERS).await?.len() == pieces.len(), "pieces came again");
 
         // One alone, to another topic, and kept.
@@ -174,7 +174,7 @@ fn killed_between_pieces(name: &str, delivery: &str) -> Result {
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         let letters = list(kit, &kafka).await?;
         ensure!(letters.len() == 2 && letters.iter().all(|letter| letter["complete"] == true), "{letters:?}");
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         sql.run("CREATE TABLE notes (body text)").await?;
         kafka.topics().create("shop.public.notes", 1).await?;
         replay_brings_everything(kit, &postgres, &kafka).await
@@ -218,7 +218,7 @@ fn a_limit_that_is_lowered_while_running_is_learned() -> Result {
             let begun = status["taps"][0]["reconnects"].as_u64().unwrap_or_default();
             ensure!((1..=2).contains(&begun), "the tap began again {begun} times");
             ensure!(waltap.log().contains("what is larger goes to waltap.dead-letters"), "{}", waltap.log());
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
             kafka.topics().set(TOPIC, "max.message.bytes", "20000000").await?;
             let replay = ["dead-letters", "replay", "--all", "--of", TOPIC, "--brokers", &kafka.brokers()];
             kit.output(&replay, &[], DEADLINE).await?.expect(0, &[])?;
@@ -282,7 +282,7 @@ fn a_topic_of_dead_letters_that_refuses_them(name: &str, delivery: &str, code: &
         waltap.start_again()?;
         waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(list(kit, &kafka).await?.len() == 1, "the letter is missing, or there twice");
         Ok(())
     })

@@ -84,8 +84,7 @@ fn every_encoding_comes_as_utf8() -> Result {
             "{}",
             waltap.stdout()
         );
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
-        Ok(())
+        waltap.stop_cleanly().await
     })
 }
 
@@ -124,7 +123,7 @@ fn bytes_of_no_encoding_are_hexadecimal_and_named() -> Result {
                 format!(r#"["\\x636166e9",["\\x636166e9","plain","\\x7b782cff7d","\\x7b226b223a20228022{}"],{named}]"#, "7d");
             ensure!(read.contains(&expected), "{format}: {read:?}, expected {expected}");
             ensure!(read.iter().filter(|row| row.ends_with("null]")).count() >= 2, "too many are named: {read:?}");
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
         }
         Ok(())
     })
@@ -154,7 +153,7 @@ fn a_label_of_no_encoding_is_hexadecimal_in_every_format() -> Result {
                 .map(|(_, value)| if format == "flat" { value["m"].clone() } else { value["after"]["m"].clone() })
                 .collect();
             ensure!(moods == ["\\x636166e9", "ok", "\\x636166e9"], "{format}: {moods:?}");
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
         }
         Ok(())
     })

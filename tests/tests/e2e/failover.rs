@@ -68,7 +68,7 @@ fn goes_on(name: &str, delivery: &str, restarted: bool) -> Result {
         // A slot that is there already becomes one that standbys keep.
         let mut waltap = kit.waltap(&without, &[])?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let mut waltap = kit.waltap(&with, &[])?;
         waltap.wait_log("standbys keep the slot from now on", DEADLINE).await?;
         ensure!(!waltap.log().contains("synchronized_standby_slots is empty"), "the setting of the pair is not seen");
@@ -106,7 +106,7 @@ fn goes_on(name: &str, delivery: &str, restarted: bool) -> Result {
         wait_until("there is load on the new primary", DEADLINE, async || Ok(writers.committed() > before + LOAD)).await?;
         writers.stop().await?;
         pair.standby.wait_confirmed(&[DATABASE], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(waltap.log().contains("a standby has become the primary"), "the failover is not told");
         let again = waltap.log().contains("read on the old primary, behind") && waltap.log().contains(LATE);
         ensure!(again == restarted, "rows are read again: {again}");
@@ -115,7 +115,7 @@ fn goes_on(name: &str, delivery: &str, restarted: bool) -> Result {
         waltap.wait_streaming().await?;
         pair.standby.sql(DATABASE).await?.run("INSERT INTO keyless_4 (id) VALUES (1)").await?;
         pair.standby.wait_confirmed(&[DATABASE], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(!waltap.log().contains("a standby has become the primary"), "the failover is told again");
         let late: Vec<_> =
             kafka.topics().read(&format!("{DATABASE}.{LATE}")).await?.into_iter().filter_map(|row| row.key).collect();

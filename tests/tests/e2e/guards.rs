@@ -79,7 +79,7 @@ fn a_slot_that_keeps_too_much_is_given_up_and_the_disk_is_given_back() -> Result
         let mut anew = kit.capture(&postgres, &kafka, &flags)?;
         anew.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(anew.terminate().await? == 0, "waltap did not stop as asked");
+        anew.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })
@@ -91,7 +91,7 @@ fn a_slot_is_given_up_before_kafka_has_ever_answered() -> Result {
         let (postgres, mut kafka) = start(kit).await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         write(&postgres).await?;
         let flags = ["--database", "shop", "--max-retained-wal", BOUND, "--on-max-retained-wal", "drop-slot"];
         // The slot is not that of those who only look, or only read rows.
@@ -147,7 +147,7 @@ fn a_slot_that_keeps_much_and_a_tap_that_stands_still_are_told() -> Result {
         })
         .await
         .map_err(|failure| failure.while_doing(waltap.log()))?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

@@ -39,8 +39,7 @@ fn an_idle_database_retains_no_wal_of_a_busy_one() -> Result {
         quiet.run("INSERT INTO t VALUES (2)").await?;
         postgres.wait_confirmed(&["quiet"], Duration::from_secs(60)).await?;
         ensure!(kafka.topics().read("quiet.public.t").await?.len() == 2, "the late row did not arrive");
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
-        Ok(())
+        waltap.stop_cleanly().await
     })
 }
 
@@ -61,7 +60,7 @@ fn a_heartbeat_moves_the_slot_where_nobody_writes() -> Result {
         }
         quiet.run("SELECT pg_logical_emit_message(true, 'mine', 'told')").await?;
         postgres.wait_confirmed(&["quiet"], Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let messages = kafka.topics().read("quiet.message").await?;
         let told = messages.iter().filter_map(|record| record.value.as_deref()).filter(|value| value.contains("mine")).count();
         ensure!((messages.len(), told) == (1, 1), "marks of waltap's own became events: {messages:?}");

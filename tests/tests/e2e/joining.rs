@@ -21,7 +21,7 @@ async fn prepare(kit: &Kit, statements: &str) -> Result<(Postgres, Kafka, Sql)> 
 async fn ensure_equal(postgres: &Postgres, kafka: &Kafka, mut waltap: Waltap) -> Result {
     waltap.wait_streaming().await?;
     postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+    waltap.stop_cleanly().await?;
     oracle::ensure_equal(postgres, &kafka.topics(), &["shop"]).await?;
     Ok(())
 }
@@ -103,7 +103,7 @@ fn a_table_made_anew_comes_after_the_last_changes_of_its_namesake() -> Result {
             prepare(kit, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')").await?;
         let mut waltap = kit.capture(&postgres, &kafka, &FLAGS)?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         shop.run("UPDATE t SET v = 'old' WHERE id = 1; DELETE FROM t WHERE id = 2; DROP TABLE t").await?;
         shop.run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'new'), (2, 'new too')").await?;
         waltap.start_again()?;
@@ -134,7 +134,7 @@ fn partitions_that_are_attached_with_rows_are_read() -> Result {
         attach(10).await?;
         waltap.wait_log("rows of tables are to be read", DEADLINE).await?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         attach(20).await?;
         // Born empty: its rows are in the stream, and nothing is read.
         shop.run("CREATE TABLE p30 PARTITION OF parted FOR VALUES FROM (30) TO (40)").await?;
@@ -151,7 +151,7 @@ fn a_capture_whose_last_table_is_gone_goes_on() -> Result {
         let (postgres, kafka, shop) = prepare(kit, "CREATE TABLE t (id int PRIMARY KEY)").await?;
         let mut waltap = kit.capture(&postgres, &kafka, &FLAGS)?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         shop.run("INSERT INTO t VALUES (1); DROP TABLE t").await?;
         waltap.start_again()?;
         waltap.wait_streaming().await?;
@@ -223,7 +223,7 @@ fn a_table_that_may_not_be_published_does_not_stop_the_others() -> Result {
         waltap.wait_streaming().await?;
         app.run("INSERT INTO t VALUES (2)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         admin.run("RESET ROLE; DROP TABLE foreigner").await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())

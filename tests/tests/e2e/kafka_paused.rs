@@ -64,7 +64,7 @@ fn the_slot_stands_still_while_kafka_does() -> Result {
         wait_until(what, Duration::from_secs(60), async || Ok(postgres.confirmed(DATABASE).await? > paused_at)).await?;
         println!("{:?}, paused for {pause:?}, {resident_bytes} bytes resident", writers.stop().await?);
         postgres.wait_confirmed(&[DATABASE], Duration::from_secs(120)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &[DATABASE]).await?;
         for entry in fs::read_dir(kit.folder())?.flatten() {
             let log = fs::read_to_string(entry.path()).unwrap_or_default();

@@ -137,7 +137,7 @@ fn just_the_rights_of_the_page_do() -> Result {
                 row += 1;
                 app.run(&format!("INSERT INTO orders VALUES ({row}, 1); UPDATE orders SET total = {row} WHERE id = 1")).await?;
                 postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-                ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+                waltap.stop_cleanly().await?;
             }
             ensure!(!waltap.log()[log.len()..].contains("ERROR"), "{}", waltap.log());
             if more.contains(&"dead-letter") {
@@ -145,7 +145,7 @@ fn just_the_rights_of_the_page_do() -> Result {
                 waltap.wait_streaming().await?;
                 app.run("INSERT INTO documents SELECT 1, string_agg(md5(i::text), '') FROM generate_series(1, 96000) i").await?;
                 postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-                ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+                waltap.stop_cleanly().await?;
             }
         }
         let topics = kafka.topics().names().await?;

@@ -31,7 +31,7 @@ fn a_million_rows_pass_in_less_than_100_megabytes() -> Result {
         let peak = waltap.process().peak_resident_bytes()?;
         println!("transaction: {:?}, {peak} bytes at most", start.elapsed());
         ensure!(peak < RESIDENT_BYTES_MAX, "{snapshot_peak} bytes at most in the snapshot, {peak} in all");
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

@@ -122,7 +122,7 @@ fn taps_rest_and_go_on_through_kills_and_a_dropped_capture_leaves_nothing() -> R
         stage.command(&["resume"]).await?.expect(0, &[])?;
         waltap.wait_streaming().await?;
         stage.postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
 
         // While waltap is down.
         stage.command(&["pause", "--database", "shop"]).await?.expect(0, &[])?;
@@ -134,7 +134,7 @@ fn taps_rest_and_go_on_through_kills_and_a_dropped_capture_leaves_nothing() -> R
         waltap.start_again()?;
         waltap.wait_streaming().await?;
         stage.postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&stage.postgres, &stage.kafka.topics(), &["shop", "crm"]).await?;
         for database in ["shop", "crm"] {
             // Of six writes: a row each that is new, and what was done to the rows that were there. Nothing came twice.
@@ -216,7 +216,7 @@ fn rows_are_read_again_when_it_is_asked_for() -> Result {
         keyless.expect(1, &["WT0039", "shop: public.keyless: it has no key"])?;
 
         // In both databases, while waltap is down.
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let down = stage.snapshot(&["public.t"]).await?;
         down.expect(0, &[])?;
         ensure!(down.stdout.lines().count() == 2, "{}", down.stdout);
@@ -245,7 +245,7 @@ fn rows_are_read_again_when_it_is_asked_for() -> Result {
         stage.write().await?;
         stage.postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
         ensure!(stage.read_rows("large").await? < 60_000, "it was read to its end");
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let reports = oracle::ensure_equal(&stage.postgres, &stage.kafka.topics(), &["shop", "crm"]).await?;
         ensure!(!reports.is_empty(), "nothing was compared");
         Ok(())

@@ -372,12 +372,12 @@ fn each_event_has_the_shape_of_its_time() -> Result {
         };
         change_all(&shop, "live", seen).await?;
         settle(&postgres, &kafka, &mut waltap, "live").await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         change_all(&shop, "away", async |_: &str| Ok(())).await?;
         waltap.start_again()?;
         waltap.wait_streaming().await?;
         settle(&postgres, &kafka, &mut waltap, "away").await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         check(&kafka.topics(), "live").await?;
         check(&kafka.topics(), "away").await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;

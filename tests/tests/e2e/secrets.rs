@@ -204,7 +204,7 @@ fn the_memory_of_a_capture_is_for_nobody_else() -> Result {
             // The kernel gives these to root, and writes no core, when a process is not to be looked into.
             let owner = fs::metadata(format!("/proc/{}/environ", waltap.process().id()))?.uid();
             ensure!((owner == 0) == is_private, "with {more:?} its memory belongs to {owner}");
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
         }
         Ok(())
     })

@@ -67,7 +67,7 @@ fn through_crashes(delivery: Delivery) -> Result {
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
         wait_until("a sign of life", DEADLINE, async || Ok(kafka.topics().names().await?.contains(&HEARTBEATS.to_owned())))
             .await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
 
         // By transaction: the numbers of its events, of which only at least once some come again.
         let once = delivery == Delivery::ExactlyOnce;

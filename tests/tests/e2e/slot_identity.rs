@@ -35,7 +35,7 @@ impl<'a> Shop<'a> {
         let mut waltap = self.kit.capture(&self.postgres, &self.kafka, &[&["--database", "shop"], more].concat())?;
         waltap.wait_streaming().await?;
         self.postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         Ok(waltap.log())
     }
 
@@ -128,7 +128,7 @@ fn a_slot_whose_log_was_removed() -> Result {
         ensure!(waltap.log().contains("WT0012") && waltap.log().contains("wal_removed"), "the loss is not told");
         shop.run("INSERT INTO t VALUES (12, 'seen')").await?;
         shop.postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(shop.slots().await? == [SLOT], "{:?}", shop.slots().await?);
         shop.run("DROP TABLE IF EXISTS junk").await?;
         let report = oracle::compare(&shop.postgres, &shop.kafka.topics(), &["shop"]).await?;

@@ -134,7 +134,7 @@ fn goes_on(name: &str, major: u32, delivery: &str, own_publications: bool, notic
             wait_until("a new table is read", DEADLINE, async || Ok(topics.read(&late).await?.len() == 1)).await?;
         }
         pair.standby.wait_confirmed(&[DATABASE], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&pair.standby, &kafka.topics(), &[DATABASE]).await?;
         Ok(())
     })
@@ -190,10 +190,10 @@ fn what_a_standby_cannot_do_is_said() -> Result {
         let named = ["--name", "other", "--publication", "everything"];
         let mut other = kit.waltap(&arguments("capture", &elsewhere, &brokers, &named), &[])?;
         other.wait_streaming().await?;
-        ensure!(other.terminate().await? == 0, "waltap did not stop as asked");
+        other.stop_cleanly().await?;
         let mut other = kit.waltap(&arguments("capture", &source, &brokers, &named), &[])?;
         other.wait_log("the slot of this capture is on its primary: waiting until it is the primary", DEADLINE).await?;
-        ensure!(other.terminate().await? == 0, "waltap did not stop as asked");
+        other.stop_cleanly().await?;
         // It would keep the rows that the other one needs.
         sql.run("SELECT pg_drop_replication_slot('waltap_other_shop')").await?;
         is_lost_and_begun_anew(kit, &pair, &kafka, waltap).await
@@ -223,7 +223,7 @@ async fn is_lost_and_begun_anew(kit: &Kit, pair: &Pair, kafka: &Kafka, mut walta
     sql.run("INSERT INTO t VALUES (3)").await?;
     pair.wait_following().await?;
     pair.standby.wait_confirmed(&[DATABASE], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     oracle::ensure_equal(&pair.primary, &kafka.topics(), &[DATABASE]).await?;
 
     let drop = ["slots", "drop", "--name", "waltap", "--source", &source, "--brokers", &brokers, "--database", DATABASE, "--yes"];

@@ -63,7 +63,7 @@ fn a_publication_holds_back_the_same_in_the_snapshot_and_in_the_stream() -> Resu
         wait_until("the rows are out", DEADLINE, async || Ok(waltap.stdout().lines().count() >= 1000)).await?;
         shop.run("UPDATE orders SET total = -total WHERE id IN (7, 1007)").await?;
         wait_until("the change is out", DEADLINE, async || Ok(waltap.stdout().contains("\"total\":\"-7\""))).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let output = waltap.stdout();
         ensure!(output.lines().count() == 1001, "{} lines", output.lines().count());
         ensure!(!output.contains("secret") && !output.contains("1007"), "what is held back came out");

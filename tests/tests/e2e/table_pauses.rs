@@ -230,7 +230,7 @@ async fn pauses_and_goes_on(stage: &Stage<'_>, delivery: &str) -> Result {
     waltap.wait_log("its pause ends", DEADLINE).await?;
     postgres.wait_confirmed(&[database], DEADLINE).await.map_err(|failure| failure.while_doing(waltap.log()))?;
     stage.wait_behind(&waltap, &[]).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     let inserted = stage.places_before("other", u64::MAX).await?;
     ensure!(inserted.len() as i64 == rows - 1, "{} of {} rows of the dropped table came", inserted.len(), rows - 1);
     oracle::ensure_equal(postgres, &stage.kafka.topics(), &[database]).await?;

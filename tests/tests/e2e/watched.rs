@@ -86,7 +86,6 @@ impl Watched {
 
     /// Ends the capture.
     pub(crate) async fn stop(mut self) -> Result {
-        ensure!(self.waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", self.waltap.log());
-        Ok(())
+        self.waltap.stop_cleanly().await
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use waltap_tests::{Kafka, Postgres, Result, Waltap, ensure, oracle, wait_until};
+use waltap_tests::{Kafka, Postgres, Result, Waltap, oracle, wait_until};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -66,7 +66,7 @@ pub(super) async fn rows_sent(waltap: &Waltap) -> u64 {
 pub(super) async fn ensure_equal(postgres: &Postgres, kafka: &Kafka, waltap: &mut Waltap) -> Result<Vec<oracle::TableReport>> {
     waltap.wait_streaming().await?;
     postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+    waltap.stop_cleanly().await?;
     oracle::ensure_equal(postgres, &kafka.topics(), &["shop"]).await
 }
 

@@ -65,7 +65,7 @@ fn kills_in_snapshot_and_stream_leave_every_change_once() -> Result {
         let report = writers.stop().await?;
         shop.run("INSERT INTO other SELECT FROM generate_series(1, 100)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         println!("{report:?}");
         shop.run("DROP TABLE other").await?;
         let reports = oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
@@ -102,7 +102,7 @@ fn a_transaction_that_is_parted_over_several_comes_once() -> Result {
             waltap.start_again()?;
         }
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let positions = positions(&kafka, "shop.public.t").await?;
         let commits: BTreeMap<u64, usize> = positions.iter().fold(BTreeMap::new(), |mut commits, (commit, _)| {
             *commits.entry(*commit).or_default() += 1;
@@ -138,7 +138,7 @@ fn a_capture_is_switched_over_and_back_without_loss() -> Result {
                 continue;
             }
             postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
         }
         let reports = oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         // The crash was that of exactly-once delivery, and what came after it knew its place.
@@ -166,7 +166,6 @@ fn an_idle_stream_is_fast_and_a_filtered_one_lets_the_slot_go() -> Result {
         ensure!(began.elapsed() < Duration::from_secs(30), "five rows took {:?}", began.elapsed());
         shop.run("INSERT INTO other SELECT FROM generate_series(1, 1000)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
-        Ok(())
+        waltap.stop_cleanly().await
     })
 }

@@ -49,7 +49,7 @@ fn a_transaction_that_is_parted_by_time_comes_once() -> Result {
         ensure!(killed && parts.len() >= 4, "it was not parted by time: {parts:?}");
         wire.heal();
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         let positions = positions(&kafka, "shop.public.t").await?;
         ensure!(positions.windows(2).all(|pair| pair[0].0 == pair[1].0), "more than one transaction");
         let ordinals: Vec<u64> = positions.iter().filter_map(|(_, seq)| *seq).collect();

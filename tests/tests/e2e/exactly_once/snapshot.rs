@@ -102,7 +102,7 @@ fn rows_alone_leave_no_transaction_open_when_they_are_stopped() -> Result {
         wire.throttle(Some(NARROW));
         let mut waltap = capture(kit, &postgres, &wire, &kafka, &["--snapshot", "only"])?;
         wait_amid(&kafka, 0).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         ensure!(seen(&kafka).await?.is_empty(), "a part of the table was committed");
         ensure_nothing_is_open(&kafka).await
     })
@@ -119,7 +119,7 @@ fn an_orderly_stop_amid_a_snapshot_leaves_each_row_once() -> Result {
         let mut sent = 0;
         for round in 0..3_u64 {
             wait_amid(&kafka, sent).await?;
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+            waltap.stop_cleanly().await?;
             ensure!(seen(&kafka).await?.is_empty(), "a part of the table was committed");
             sent = written(&kafka)?;
             // What changes while it is down: the next attempt reads it so.
@@ -139,7 +139,7 @@ fn an_orderly_stop_amid_a_snapshot_leaves_each_row_once() -> Result {
         waltap.wait_streaming().await?;
         shop.run("UPDATE large SET body = 'changed' WHERE id <= 100").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         for (id, ops) in seen(&kafka).await? {
             let expected: &[&str] = match id {
                 4..=100 => &["r", "u"],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
-use waltap_tests::{PostgresOptions, Result, ensure, free_port, oracle, run};
+use waltap_tests::{PostgresOptions, Result, free_port, oracle, run};
 
 use super::{DEADLINE, fill};
 
@@ -45,7 +45,7 @@ fn connections_that_lead_to_two_servers_are_told() -> Result {
         waltap.wait_streaming().await?;
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (11)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

@@ -45,7 +45,7 @@ fn certificates_that_expire_while_streaming() -> Result {
         clock.set(0)?;
         waltap.start_again()?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

@@ -42,7 +42,7 @@ fn a_full_disk_of_the_source_is_named_and_waited_for() -> Result {
         ensure!(postgres.confirmed("shop").await? <= Some(before), "the slot has passed what did not come");
         postgres.disk()?.free()?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })
@@ -75,7 +75,7 @@ fn a_full_disk_of_kafka_is_named_and_waited_for() -> Result {
         kafka.disk()?.free()?;
         kafka.start_again().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

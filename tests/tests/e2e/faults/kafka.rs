@@ -23,7 +23,7 @@ fn a_dead_broker_is_waited_for() -> Result {
         kafka.start_again().await?;
         waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

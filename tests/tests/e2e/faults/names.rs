@@ -63,7 +63,7 @@ fn a_name_that_leads_elsewhere_is_followed_to_the_same_server_alone() -> Result 
         lead(Ipv4Addr::LOCALHOST)?;
         waltap.start_again()?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

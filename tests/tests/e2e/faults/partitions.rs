@@ -39,7 +39,7 @@ fn more_partitions_move_no_key(name: &str, delivery: &str) -> Result {
         // There is nothing that tells when a client's look at the topic has come: it looks ten times in this time.
         tokio::time::sleep(Duration::from_secs(1)).await;
         change(&postgres, 20).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         // Another session, and a crash in it.
         waltap.start_again()?;
         waltap.wait_log("keys stay where they are", DEADLINE).await?;
@@ -87,8 +87,7 @@ async fn change(postgres: &Postgres, times: usize) -> Result {
 async fn end(postgres: &Postgres, waltap: &mut Waltap) -> Result {
     waltap.wait_streaming().await?;
     postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
-    Ok(())
+    waltap.stop_cleanly().await
 }
 
 struct Arrived {

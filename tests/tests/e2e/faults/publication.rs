@@ -166,7 +166,7 @@ impl Case {
         waltap.wait_streaming().await?;
         self.run(postgres, &["UPDATE t SET v = 'newer' WHERE id > 5", "INSERT INTO u VALUES (12)"]).await?;
         postgres.wait_confirmed(&[self.name], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(postgres, &kafka.topics(), &[self.name]).await?;
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Case {
         let says = self.says.replace(&format!("waltap_{}", self.name), &format!("waltap_{}", again.name));
         let again = Case { says: leaked(says), ..again };
         let mut waltap = again.start(kit, postgres, kafka, &[]).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         again.run(postgres, &change.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         waltap.start_again()?;
         again.ensure_stopped(&mut waltap).await?;

@@ -56,7 +56,7 @@ fn rights_that_are_taken_away(name: &str, delivery: &str) -> Result {
         waltap.wait_streaming().await?;
         sql.run("INSERT INTO t SELECT max(id) + 1 FROM t").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })
@@ -96,7 +96,7 @@ fn a_quota_slows_down_and_is_no_fault() -> Result {
         let log = waltap.log();
         ensure!(!log.contains("ERROR") && !log.contains("begins again"), "a fault was seen:\n{log}");
         kafka.throttle(None).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         everything_arrives(kit, &postgres, &kafka).await
     })
 }

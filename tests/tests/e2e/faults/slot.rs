@@ -71,7 +71,7 @@ fn an_ordinary_role_begins_anew_after_a_lost_slot() -> Result {
         let mut waltap = kit.waltap(&capture, &[])?;
         waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop", "crm"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let sql = postgres.sql("postgres").await?;
         sql.run("SELECT pg_drop_replication_slot('waltap_waltap_shop')").await?;
         let check = kit.output(&[&["check", "--database", "shop,crm"], &server[..]].concat(), &[], DEADLINE).await?;

@@ -17,7 +17,7 @@ fn a_wrong_password() -> Result {
         let arguments = ["capture", "--source", &source, "--brokers", &kafka.brokers(), "--database", "shop"];
         let mut right = kit.waltap(&arguments, &[("PGPASSWORD", "the right one")])?;
         right.wait_streaming().await?;
-        ensure!(right.terminate().await? == 0, "waltap did not stop as asked");
+        right.stop_cleanly().await?;
         ensure!(kafka.topics().read("shop.public.t").await?.len() == 10, "not every row arrived");
         ensure!(!right.log().contains("the right one"), "the password is logged");
         Ok(())
@@ -83,7 +83,7 @@ fn a_server_that_stops_in_every_way_is_waited_for() -> Result {
             waltap.wait_streaming().await?;
         }
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })
@@ -120,7 +120,7 @@ fn rights_that_are_taken_away_while_it_runs() -> Result {
             waltap.wait_streaming().await?;
         }
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })
@@ -132,7 +132,7 @@ fn another_server_of_the_same_databases_is_left_as_it_is() -> Result {
         let (postgres, kafka) = shop(kit, PostgresOptions::default()).await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop"])?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let other = kit.postgres().await?;
         fill(&other).await?;
         let output = failing_capture(kit, &other.url("postgres"), &kafka, &["--database", "shop"], &[]).await?;

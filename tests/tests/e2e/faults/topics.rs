@@ -52,7 +52,7 @@ fn a_topic_that_is_deleted_while_running(name: &str, delivery: &str) -> Result {
         waltap.wait_streaming().await?;
         postgres.sql("shop").await?.run("INSERT INTO t VALUES (13)").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let mut keys: Vec<String> = kafka.topics().read(TOPIC).await?.into_iter().filter_map(|record| record.key).collect();
         keys.sort();
         keys.dedup();
@@ -78,7 +78,7 @@ fn a_topic_that_is_deleted_while_stopped() -> Result {
         let arguments = ["--database", "shop", "--partitions", "3"];
         let mut waltap = kit.capture(&postgres, &kafka, &arguments)?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let (source, brokers) = (postgres.url("postgres"), kafka.brokers());
         let check = async || {
             let command = ["check", "--database", "shop", "--partitions", "3", "--source", &source, "--brokers", &brokers];
@@ -150,7 +150,7 @@ fn a_topic_may_go_with_its_table() -> Result {
         })
         .await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

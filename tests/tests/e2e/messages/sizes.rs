@@ -57,7 +57,7 @@ fn a_value_of_200_megabytes() -> Result {
         postgres.wait_confirmed(&["shop"], Duration::from_secs(300)).await?;
         let peak = waltap.process().peak_resident_bytes()?;
         println!("waltap's memory at most: {} MiB", peak >> 20);
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         ensure!(peak <= MEMORY_MAX, "{} MiB of memory", peak >> 20);
         let mut found = Vec::new();
         kafka.topics().visit(&["shop.public.t"], &mut |record| {

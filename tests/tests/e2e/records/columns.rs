@@ -92,7 +92,7 @@ fn changes_from_before_a_rename_do_not_escape_the_mask_either() -> Result {
         let with = |masks: &[&'static str]| [&["--database", "shop"], masks].concat();
         let mut waltap = kit.capture(&postgres, &kafka, &with(&["--mask-columns", "public.customers=email:constant:hidden"]))?;
         waltap.wait_streaming().await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        waltap.stop_cleanly().await?;
         shop.run("INSERT INTO customers VALUES (1, 'ann@example.com')").await?;
         shop.run("ALTER TABLE customers RENAME email TO mail; INSERT INTO customers VALUES (2, 'bob@example.com')").await?;
 
@@ -105,7 +105,7 @@ fn changes_from_before_a_rename_do_not_escape_the_mask_either() -> Result {
         let mut waltap = kit.capture(&postgres, &kafka, &with(&both_names))?;
         waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        waltap.stop_cleanly().await?;
         let records = kafka.topics().read("shop.public.customers").await?;
         let values: Vec<String> = records.into_iter().filter_map(|record| record.value).collect();
         ensure!(values.len() == 2 && values.iter().all(|value| value.contains("hidden")), "{values:?}");

@@ -25,7 +25,7 @@ async fn capture(kit: &Kit, postgres: &Postgres, more: &[&str]) -> Result<Waltap
 /// All records of a capture, of which there must be so many.
 async fn records(waltap: &mut Waltap, count: usize) -> Result<Vec<Value>> {
     wait_until("the records are out", DEADLINE, async || Ok(waltap.stdout().lines().count() >= count)).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+    waltap.stop_cleanly().await?;
     let output = waltap.stdout();
     let records: Vec<Value> = output.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
     ensure!(records.len() == count, "{} records in place of {count}:\n{output}", records.len());

@@ -30,7 +30,7 @@ fn rows_of_an_outbox_are_messages_with_topics_of_their_own() -> Result {
         )
         .await?;
         postgres.wait_confirmed(&["shop"], Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        waltap.stop_cleanly().await?;
         let topics = kafka.topics();
         let names = topics.names().await?;
         ensure!(!names.iter().any(|name| name == "shop.public.outbox"), "the outbox has a topic: {names:?}");

@@ -27,7 +27,7 @@ fn all_tables_of_all_databases_share_a_topic_and_no_two_rows_a_key() -> Result {
             postgres.sql(name).await?.run("UPDATE a SET n = 1; DELETE FROM b WHERE id = 2").await?;
         }
         postgres.wait_confirmed(&["shop", "crm"], Duration::from_secs(60)).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+        waltap.stop_cleanly().await?;
 
         let topics = kafka.topics();
         let names = topics.names().await?;

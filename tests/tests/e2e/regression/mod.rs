@@ -33,8 +33,7 @@ fn differing<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Vec<String> {
 async fn finish(postgres: &Postgres, waltap: &mut Waltap, database: &str) -> Result {
     waltap.wait_streaming_within(DEADLINE).await?;
     postgres.wait_confirmed(&[database], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
-    Ok(())
+    waltap.stop_cleanly().await
 }
 
 async fn capture(kit: &Kit, postgres: &Postgres, kafka: &Kafka, database: &str) -> Result<Waltap> {

@@ -40,7 +40,7 @@ async fn fill(kit: &Kit, outer: &[&str], directory: &str) -> Result {
     let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--streaming", "off"])?;
     waltap.wait_streaming().await?;
     postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     waltap_tests::oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
     Ok(())
 }

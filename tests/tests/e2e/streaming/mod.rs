@@ -163,7 +163,7 @@ fn a_kill_in_the_middle_loses_nothing() -> Result {
         waltap.start_again()?;
         waltap.wait_streaming().await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.process().log_tail(20));
+        waltap.stop_cleanly().await?;
         waltap_tests::oracle::ensure_equal(&postgres, &kafka.topics(), &["shop"]).await?;
         Ok(())
     })

@@ -106,7 +106,7 @@ fn a_transaction_of_ten_million_rows() -> Result {
         let peak = waltap.process().peak_resident_bytes()?;
         println!("memory at most: {} MiB", peak >> 20);
         ensure_given_back(&spill, &mut waltap, &disk_peak)?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let mut next = 0;
         kafka.topics().visit(&["shop.public.t"], &mut |record| {
             next += 1;

@@ -80,14 +80,14 @@ fn a_capture_becomes_one_of_two_phases_and_not_back() -> Result {
         waltap.wait_streaming().await?;
         shop.run("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'before'").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let mut waltap = kit.capture(&postgres, &kafka, &["--database", "shop", "--two-phase"])?;
         waltap.wait_streaming().await?;
         shop.run("INSERT INTO t VALUES (2)").await?;
         // Prepared before the slot was one of two phases: it comes now, with the position of its commit.
         shop.run("COMMIT PREPARED 'before'").await?;
         postgres.wait_confirmed(&["shop"], DEADLINE).await?;
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let records = kafka.topics().read("shop.public.t").await?;
         let keys: Vec<&str> = records.iter().filter_map(|record| record.key.as_deref()).collect();
         ensure!(keys == [r#"{"id":2}"#, r#"{"id":1}"#], "{keys:?}");
@@ -148,7 +148,7 @@ fn what_is_prepared_of_a_table_that_is_not_read_yet_waits_for_its_end() -> Resul
             shop.run("COMMIT PREPARED 'kept'").await?;
             postgres.wait_confirmed(&["shop"], DEADLINE).await?;
             wait_until("the new table is in Kafka", DEADLINE, async || Ok(keys("fresh").await?.len() >= 10)).await?;
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked:\n{}", waltap.log());
+            waltap.stop_cleanly().await?;
             let mut fresh = keys("fresh").await?;
             fresh.sort();
             fresh.dedup();

@@ -149,7 +149,7 @@ async fn capture(kit: &Kit, source: &str, format: &str, rows: usize, change: imp
     waltap.wait_streaming().await?;
     change().await?;
     wait_until("the changes are out", Duration::from_secs(60), async || Ok(lines(&waltap) >= rows * 2)).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     Ok(waltap.stdout())
 }
 
