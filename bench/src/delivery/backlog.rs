@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use waltap_bench::reader::{self, Isolation};
 use waltap_bench::sampler::usage;
-use waltap_tests::{Failure, Result, ensure};
+use waltap_tests::{Failure, Result};
 
 use super::{Bench, DELIVERIES};
 
@@ -49,7 +49,7 @@ pub(crate) async fn prepare(bench: &Bench<'_>, workload: Workload, rounds: usize
         for delivery in DELIVERIES {
             let mut waltap = bench.capture(&capture_name(workload, delivery, round), table, delivery)?;
             waltap.wait_streaming().await?;
-            ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+            waltap.stop_cleanly().await?;
         }
     }
     let insert = format!(
@@ -98,6 +98,6 @@ pub(crate) async fn drain(bench: &Bench<'_>, workload: Workload, delivery: &str,
         cpu_micros: used.cpu.as_secs_f64() * 1e6 / rows,
         peak_mebibytes: used.peak_bytes as f64 / f64::from(1 << 20),
     };
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     Ok(drained)
 }

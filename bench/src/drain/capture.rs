@@ -62,7 +62,7 @@ impl Manner {
         };
         confirmed(&sql, &slot, end).await?;
         let drained = Drained { in_kafka, ..watch.end()? };
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let records = count(&ends)? - before;
         ensure!(wanted.is_none_or(|wanted| records == wanted), "{records} records came of {:?}", bench.written);
         Ok(drained)
@@ -100,7 +100,7 @@ pub(crate) async fn prepare(bench: &Bench<'_>, sql: &Sql, captures: &[(Manner, S
         confirmed(sql, &slot(sql, name).await?, &end).await?;
     }
     for waltap in &mut running {
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
     }
     Ok(())
 }

@@ -38,11 +38,11 @@ pub(crate) async fn measure(bench: &Bench<'_>, name: &str, point: &Point) -> Res
         }
     }
     let (mut waltap, first_start) = start(bench, name, &databases).await?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
 
     let (mut waltap, start_again) = start(bench, name, &databases).await?;
     let start_cpu = usage(waltap.process().id()).unwrap_or_default().cpu;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
 
     for database in &databases {
         bench.servers.postgres.sql(database).await?.run(&point.write()).await?;
@@ -117,7 +117,7 @@ async fn drain(
     let question = format!("SELECT count(*) FROM pg_replication_slots WHERE confirmed_flush_lsn < '{end}' AND {slots}");
     wait_until("everything is confirmed", DEADLINE, async || Ok(server.number(&question).await? == 0)).await?;
     sampler.stop()?;
-    ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+    waltap.stop_cleanly().await?;
     let rows = f64::from(point.rows_written());
     Ok(Cost {
         first_start: Duration::ZERO,

@@ -131,7 +131,7 @@ impl Contender {
         let written = write(bench, name, rate, count).await?;
         let latencies = reading.await??;
         let used = usage(process).unwrap_or_default().cpu.saturating_sub(before);
-        ensure!(waltap.terminate().await? == 0, "waltap did not stop as asked");
+        waltap.stop_cleanly().await?;
         let sql = bench.servers.postgres.sql(DATABASE).await?;
         // Its log must not be kept for the turns that come.
         sql.rows(&format!(
