@@ -5,7 +5,7 @@ use std::time::Duration;
 use waltap_bench::reader::{self, Isolation};
 use waltap_bench::sampler::usage;
 use waltap_bench::statistics::{quantile, sorted};
-use waltap_tests::{Failure, Result, ensure, wait_until};
+use waltap_tests::{Failure, Result, wait_until};
 
 use super::clock::{now_micros, sent};
 use super::writers::Written;
