@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::event::Event;
 use super::order::{OrderChecker, Verdict};
-use super::reading::read_until;
+use super::reading::{Times, times_of_reading};
 use super::rebuild::{Rows, rebuild};
 use super::source::{Table, tables};
 use crate::topics::blocking;
@@ -49,7 +49,7 @@ impl fmt::Display for TableReport {
 /// Compares every user table of the databases. Fails where a topic breaks the order; a table that differs is reported.
 pub async fn compare(postgres: &Postgres, topics: &Topics, databases: &[&str]) -> Result<Vec<TableReport>> {
     let existing: BTreeSet<String> = topics.names().await?.into_iter().collect();
-    let read_until = read_until(topics, &existing).await?;
+    let times = times_of_reading(topics, &existing).await?;
     let mut reports = Vec::new();
     for database in databases {
         let sql = postgres.sql(database).await?;
@@ -57,7 +57,7 @@ pub async fn compare(postgres: &Postgres, topics: &Topics, databases: &[&str]) -
             let topic = table.topic(database);
             let name = [(*database).to_owned(), table.schema.clone(), table.name.clone()];
             let read = match existing.contains(&topic) {
-                true => read_topic(topics, &topic, read_until.get(&name).copied()).await?,
+                true => read_topic(topics, &topic, times.get(&name).cloned().unwrap_or_default()).await?,
                 false => ReadTopic::default(),
             };
             reports.push(report(&table, topic, &read, table.rows(&sql).await?)?);
@@ -95,11 +95,11 @@ pub struct ReadTopic {
 
 /// Rebuilds a table from its topic. Fails where the topic breaks the order.
 pub async fn read(topics: &Topics, topic: &str) -> Result<ReadTopic> {
-    read_topic(topics, topic, None).await
+    read_topic(topics, topic, Times::new()).await
 }
 
-/// `read_until`: the end of its reading in chunks, if it was read so.
-async fn read_topic(topics: &Topics, topic: &str, read_until: Option<i64>) -> Result<ReadTopic> {
+/// `times`: when it was read in chunks.
+async fn read_topic(topics: &Topics, topic: &str, times: Times) -> Result<ReadTopic> {
     let (topics, topic) = (topics.clone(), topic.to_owned());
     let name = topic.clone();
     let read = blocking(move || {
@@ -116,7 +116,7 @@ async fn read_topic(topics: &Topics, topic: &str, read_until: Option<i64>) -> Re
             }
             Ok(())
         })?;
-        Ok(ReadTopic { rows: rebuild(fresh, read_until)?, events, repeats: order.repeats() })
+        Ok(ReadTopic { rows: rebuild(fresh, &times)?, events, repeats: order.repeats() })
     });
     read.await.map_err(|failure| failure.while_doing(name))
 }

@@ -1,6 +1,7 @@
 //! A table's state, rebuilt from its events.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use super::canonical;
 use super::event::{Columns, Event, Operation, Position};
@@ -23,8 +24,8 @@ pub struct Rows {
 /// Each key's events come in that order anyway, which the order checker has seen to; between keys it matters in one case only: a
 /// row whose key changes takes the values that the update did not touch along from its old key, which may be in another partition.
 ///
-/// `read_until`: when the table's rows had been read in chunks, if they were. A row whose turn had not come by then may be unknown.
-pub fn rebuild(mut events: Vec<Event>, read_until: Option<i64>) -> Result<Rows> {
+/// `times`: when the table was being read in chunks, in milliseconds since 1970. A row may be unknown then: its turn may not have come.
+pub fn rebuild(mut events: Vec<Event>, times: &[RangeInclusive<i64>]) -> Result<Rows> {
     events.sort_by_key(|event| (event.position, event.operation != Operation::Delete));
     // A snapshot of a table without a key that was begun anew replaces the first: all that came before is in the last one.
     let last_snapshot = events.iter().filter(|event| event.operation == Operation::Read).map(|event| event.position).max();
@@ -37,7 +38,7 @@ pub fn rebuild(mut events: Vec<Event>, read_until: Option<i64>) -> Result<Rows> 
         if event.key.is_none() && event.operation != Operation::Truncate && before_snapshot {
             continue;
         }
-        let is_being_read = before_snapshot || read_until.is_some_and(|until| event.produced_at <= until);
+        let is_being_read = before_snapshot || times.iter().any(|time| time.contains(&event.produced_at));
         rows.apply(event, &mut moved, is_being_read).map_err(|failure| failure.while_doing(position))?;
     }
     Ok(rows)
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     fn rebuild_all(events: Vec<Event>) -> Result<Rows> {
-        rebuild(events, None)
+        rebuild(events, &[])
     }
 
     fn keyed(rows: &Rows, key: u32) -> Option<&str> {
@@ -190,8 +191,9 @@ mod tests {
     #[test]
     fn a_delete_of_a_row_whose_turn_had_not_come_is_none_of_nothing() {
         let delete = |produced_at| Event { produced_at, ..event("d", Some(1), 9, Some(0), "null") };
-        let rows = |delete| rebuild(vec![event("r", Some(2), 5, None, r#"{"a":1}"#), delete], Some(1_000));
+        let rows = |delete| rebuild(vec![event("r", Some(2), 5, None, r#"{"a":1}"#), delete], &[500..=1_000]);
         assert_eq!(rows(delete(1_000)).unwrap().len(), 1);
         assert!(rows(delete(1_001)).is_err(), "all rows had been read by then");
+        assert!(rows(delete(499)).is_err(), "no row was being read");
     }
 }
