@@ -74,7 +74,7 @@ impl TopicHandles {
         // SAFETY: the client lives; the name ends with a NUL and is copied; without settings of its own the topic takes the client's.
         #[allow(unsafe_code)]
         let handle = unsafe { bindings::rd_kafka_topic_new(self.client.client().native_ptr(), text.as_ptr(), null_mut()) };
-        // It refuses names that are too long.
+        // It refuses names that are too long; settings that no topic can have were refused when the client was made.
         let handle = NonNull::new(handle).map(Handle).ok_or(KafkaError::MessageProduction(RDKafkaErrorCode::InvalidTopic))?;
         by_name.insert(name.into(), handle);
         Ok(handle)
