@@ -57,6 +57,6 @@ pub use random::Random;
 pub use small_disk::SmallDisk;
 pub use sql::Sql;
 pub use topic_ends::TopicEnds;
-pub use topics::{Record, Topics};
+pub use topics::{PROGRESS, Record, Topics};
 pub use wait::{wait_for, wait_until};
 pub use waltap::{Output, Waltap, waltap_binary};

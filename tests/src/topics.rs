@@ -37,6 +37,9 @@ pub struct Record {
     pub value: Option<String>,
 }
 
+/// Where waltap keeps its progress unless another topic is named.
+pub const PROGRESS: &str = "__waltap_progress";
+
 /// The topics of one Kafka.
 #[derive(Clone, Debug)]
 pub struct Topics {

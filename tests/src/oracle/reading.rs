@@ -8,10 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use crate::{Failure, Record, Result, Topics};
-
-/// Where progress is kept unless another topic is named.
-const PROGRESS: &str = "__waltap_progress";
+use crate::{Failure, PROGRESS, Record, Result, Topics};
 
 /// Database, schema and name of a table.
 pub(super) type Name = [String; 3];

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use waltap_tests::checker::{Delivery, Fault, Report};
-use waltap_tests::{Failure, PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
+use waltap_tests::{Failure, PROGRESS, PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
 
 use crate::fault::Fault as Deed;
-use crate::snapshot::PROGRESS;
+
 use crate::stage::{Stage, TO_THE_END};
 use crate::workload::{self, Mix, Writers};
 

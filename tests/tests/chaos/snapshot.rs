@@ -4,14 +4,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use waltap_tests::{Kafka, Result, Waltap, ensure, wait_for, wait_until};
+use waltap_tests::{Kafka, PROGRESS, Result, Waltap, ensure, wait_for, wait_until};
 
 use crate::plan::Quota;
 use crate::stage::{Deeds, Stage};
 use crate::workload;
-
-/// Where waltap notes which tables are read to their end.
-pub(crate) const PROGRESS: &str = "__waltap_progress";
 
 /// How long a broker that was killed may take to show what it has.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use waltap_tests::{Kafka, KafkaOptions, Kit, Postgres, Record, Resource, Result, Waltap, ensure, oracle, run, wait_until};
+use waltap_tests::{
+    Kafka, KafkaOptions, Kit, PROGRESS, Postgres, Record, Resource, Result, Waltap, ensure, oracle, run, wait_until,
+};
 
 const DEADLINE: Duration = Duration::from_secs(90);
 const TOPIC: &str = "shop.public.docs";
@@ -248,7 +250,7 @@ fn a_topic_of_dead_letters_that_refuses_them(name: &str, delivery: &str, code: &
         let shop = postgres.create_database("shop").await?;
         shop.run("CREATE TABLE docs (id int PRIMARY KEY, body text)").await?;
         for (resource, prefix) in
-            [(Resource::Topic, "shop."), (Resource::Topic, "__waltap_progress"), (Resource::TransactionalId, "waltap-")]
+            [(Resource::Topic, "shop."), (Resource::Topic, PROGRESS), (Resource::TransactionalId, "waltap-")]
         {
             kafka.grant("tap", resource, prefix).await?;
         }

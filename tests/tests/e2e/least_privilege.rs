@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waltap_tests::{
-    Kafka, KafkaOptions, Operation, Pattern, Postgres, PostgresOptions, Resource, Result, Sql, ensure, oracle, run,
+    Kafka, KafkaOptions, Operation, PROGRESS, Pattern, Postgres, PostgresOptions, Resource, Result, Sql, ensure, oracle, run,
 };
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -149,7 +149,7 @@ fn just_the_rights_of_the_page_do() -> Result {
             }
         }
         let topics = kafka.topics().names().await?;
-        let expected = ["__waltap_progress", "shop.public.documents", "shop.public.orders", "waltap.dead-letters"];
+        let expected = [PROGRESS, "shop.public.documents", "shop.public.orders", "waltap.dead-letters"];
         ensure!(topics == expected, "{topics:?}");
 
         // Those who look after dead letters read them too.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use waltap_tests::{Kafka, Kit, Output, Postgres, Result, Waltap, ensure, oracle, run, wait_for, wait_until};
+use waltap_tests::{Kafka, Kit, Output, PROGRESS, Postgres, Result, Waltap, ensure, oracle, run, wait_for, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -60,7 +60,7 @@ impl<'a> Stage<'a> {
 
     /// How many keys of progress are left, and the numbers of slots and of publications.
     async fn left(&self) -> Result<(usize, u64, u64)> {
-        let records = self.kafka.topics().read("__waltap_progress").await?;
+        let records = self.kafka.topics().read(PROGRESS).await?;
         let last: BTreeMap<String, bool> =
             records.into_iter().filter_map(|record| Some((record.key?, record.value.is_some()))).collect();
         let sql = self.postgres.sql("postgres").await?;

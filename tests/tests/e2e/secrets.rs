@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use waltap_tests::{Kafka, KafkaOptions, Kit, Postgres, PostgresOptions, Resource, Result, Waltap, ensure, run};
+use waltap_tests::{Kafka, KafkaOptions, Kit, PROGRESS, Postgres, PostgresOptions, Resource, Result, Waltap, ensure, run};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -48,9 +48,7 @@ async fn servers(kit: &Kit) -> Result<(Postgres, Kafka)> {
     let postgres = kit.postgres_with(PostgresOptions::default().ask_password("tap")).await?;
     let users = vec![("tap".to_owned(), SASL.to_owned())];
     let kafka = kit.kafka_with(KafkaOptions { users, ..KafkaOptions::default() }).await?;
-    for (resource, prefix) in
-        [(Resource::Topic, "shop."), (Resource::Topic, "__waltap_progress"), (Resource::Topic, "waltap.dead")]
-    {
+    for (resource, prefix) in [(Resource::Topic, "shop."), (Resource::Topic, PROGRESS), (Resource::Topic, "waltap.dead")] {
         kafka.grant("tap", resource, prefix).await?;
     }
     let admin = postgres.sql("postgres").await?;

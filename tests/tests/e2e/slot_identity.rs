@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waltap_tests::{Kafka, Kit, Output, Postgres, PostgresOptions, Record, Result, ensure, oracle, run, wait_until};
+use waltap_tests::{Kafka, Kit, Output, PROGRESS, Postgres, PostgresOptions, Record, Result, ensure, oracle, run, wait_until};
 
 /// How long a step may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -86,11 +86,11 @@ fn a_slot_that_is_made_anew_or_moved_by_hand() -> Result {
         ensure!(!log.contains(ANEW) && shop.events().await? == 23, "rows were read again:\n{log}");
 
         // What a session of before has written comes late, when another has gone on: the slot is not taken for one that was moved.
-        let records = shop.kafka.topics().read("__waltap_progress").await?;
+        let records = shop.kafka.topics().read(PROGRESS).await?;
         let is_slot = |record: &&Record| record.key.as_deref() == Some("waltap/shop/slot");
         let mut values = records.iter().filter(is_slot).filter_map(|record| record.value.as_deref());
         let late = values.find(|value| value.contains(r#""acknowledged":"0/"#)).unwrap_or_default();
-        shop.kafka.topics().produce("__waltap_progress", &[("waltap/shop/slot", late)]).await?;
+        shop.kafka.topics().produce(PROGRESS, &[("waltap/shop/slot", late)]).await?;
         let log = shop.capture(&RESNAPSHOT).await?;
         ensure!(!log.contains(ANEW) && shop.events().await? == 23, "a late record is believed:\n{log}\n{late}");
 

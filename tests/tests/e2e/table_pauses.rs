@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use waltap_tests::{Kafka, Kit, Output, Postgres, Result, Sql, Waltap, ensure, oracle, run, wait_until};
+use waltap_tests::{Kafka, Kit, Output, PROGRESS, Postgres, Result, Sql, Waltap, ensure, oracle, run, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -105,7 +105,7 @@ impl Stage<'_> {
     /// The last record of progress under a key.
     async fn progress(&self, key: &str) -> Result<Value> {
         let key = format!("{0}/{0}/{key}", self.database);
-        let records = self.kafka.topics().read("__waltap_progress").await?;
+        let records = self.kafka.topics().read(PROGRESS).await?;
         let last = records.into_iter().rfind(|record| record.key.as_ref() == Some(&key)).and_then(|record| record.value);
         Ok(serde_json::from_str(&last.unwrap_or_else(|| "null".to_owned()))?)
     }

@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use waltap_tests::{Kafka, Postgres, Result, Waltap, oracle, wait_until};
+use waltap_tests::{Kafka, PROGRESS, Postgres, Result, Waltap, oracle, wait_until};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
-
-const PROGRESS: &str = "__waltap_progress";
 
 /// Asks for tables to be read, or not to be any more, as the command line does.
 pub(super) async fn ask(kafka: &Kafka, id: &str, kind: &str, tables: &[&str], condition: Option<&str>) -> Result {

@@ -1,9 +1,9 @@
 //! Requests: some rows of a table, a table that is emptied or altered meanwhile, one without a key, and requests that are taken back.
 
 use serde_json::Value;
-use waltap_tests::{Kafka, Result, ensure, run, wait_until};
+use waltap_tests::{Kafka, PROGRESS, Result, ensure, run, wait_until};
 
-use super::{DEADLINE, PROGRESS, answered, ask, ensure_equal, rows_sent, table_record};
+use super::{DEADLINE, answered, ask, ensure_equal, rows_sent, table_record};
 
 /// The keys of rows that were read, of a table's topic.
 async fn keys_read(kafka: &Kafka, table: &str) -> Result<Vec<String>> {

@@ -1,10 +1,8 @@
 //! Another Kafka cluster behind the same brokers, with all that the first one knew.
 
-use waltap_tests::{Failure, KafkaOptions, PostgresOptions, Proxy, Result, ensure, free_port, run, wait_until};
+use waltap_tests::{Failure, KafkaOptions, PROGRESS, PostgresOptions, Proxy, Result, ensure, free_port, run, wait_until};
 
 use super::{DEADLINE, fill};
-
-const PROGRESS: &str = "__waltap_progress";
 
 #[test]
 fn another_cluster_behind_the_same_brokers() -> Result {

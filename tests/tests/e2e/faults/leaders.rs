@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::JoinHandle;
-use waltap_tests::{Failure, KafkaCluster, Postgres, Result, Waltap, ensure, oracle, run, wait_until};
+use waltap_tests::{Failure, KafkaCluster, PROGRESS, Postgres, Result, Waltap, ensure, oracle, run, wait_until};
 
 use super::{DEADLINE, fill_database};
 
@@ -60,7 +60,7 @@ fn a_leader_that_dies_and_comes_back_and_replicas_that_are_too_few() -> Result {
             let topic = format!("{database}.public.t");
             ensure!(kafka.replicas(&topic).await?.0 == 3, "the brokers' default is not taken");
             let writer = Writer::start(&postgres, database).await?;
-            let mut led = vec![topic.as_str(), "__waltap_progress"];
+            let mut led = vec![topic.as_str(), PROGRESS];
             if delivery == "exactly-once" {
                 led[1] = TRANSACTIONS;
             }

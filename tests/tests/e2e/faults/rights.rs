@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waltap_tests::{KafkaOptions, PostgresOptions, Resource, Result, Waltap, ensure, oracle, run, run_within};
+use waltap_tests::{KafkaOptions, PROGRESS, PostgresOptions, Resource, Result, Waltap, ensure, oracle, run, run_within};
 
 use super::{DEADLINE, everything_arrives, fill, shop};
 
@@ -24,8 +24,7 @@ fn rights_that_are_taken_away(name: &str, delivery: &str) -> Result {
         let users = vec![("tap".to_owned(), "secret word".to_owned())];
         let kafka = kit.kafka_with(KafkaOptions { users, ..KafkaOptions::default() }).await?;
         fill(&postgres).await?;
-        let granted =
-            [(Resource::Topic, "shop."), (Resource::Topic, "__waltap_progress"), (Resource::TransactionalId, "waltap-")];
+        let granted = [(Resource::Topic, "shop."), (Resource::Topic, PROGRESS), (Resource::TransactionalId, "waltap-")];
         for (resource, prefix) in granted {
             kafka.grant("tap", resource, prefix).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use waltap_tests::{Postgres, PostgresOptions, Result, ensure, oracle, run, wait_until};
+use waltap_tests::{PROGRESS, Postgres, PostgresOptions, Result, ensure, oracle, run, wait_until};
 
 use super::{DEADLINE, shop};
 
@@ -81,7 +81,7 @@ fn an_ordinary_role_begins_anew_after_a_lost_slot() -> Result {
         without.expect(2, &["brokers", "--keep-progress"])?;
         let drop = [&["slots", "drop", "--yes", "--database", "shop"], &server[..]].concat();
         let kept = async |database: &str| -> Result<usize> {
-            let records = kafka.topics().read("__waltap_progress").await?;
+            let records = kafka.topics().read(PROGRESS).await?;
             let last: BTreeMap<String, bool> =
                 records.into_iter().filter_map(|record| Some((record.key?, record.value.is_some()))).collect();
             let beginning = format!("waltap/{database}/");

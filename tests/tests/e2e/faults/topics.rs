@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use waltap_tests::{Kafka, PostgresOptions, Result, Waltap, ensure, oracle, run, wait_until};
+use waltap_tests::{Kafka, PROGRESS, PostgresOptions, Result, Waltap, ensure, oracle, run, wait_until};
 
 use super::{DEADLINE, everything_arrives, shop};
 
@@ -108,7 +108,7 @@ fn a_topic_that_is_deleted_while_stopped() -> Result {
 
 /// Whether progress has a record of a topic.
 async fn is_kept(kafka: &Kafka, topic: &str) -> Result<bool> {
-    let progress = kafka.topics().read("__waltap_progress").await?;
+    let progress = kafka.topics().read(PROGRESS).await?;
     let key = format!("waltap/shop/topic/{topic}");
     let last = progress.iter().rev().find(|record| record.key.as_ref() == Some(&key));
     Ok(last.is_some_and(|record| record.value.is_some()))
