@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,14 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::gathering::{Gathering, PAUSE, PAUSE_WITH_SMALL_WINDOW};
-use super::window;
+use super::message_sizes::LargeMessages;
+use super::window::Window;
 
 /// How much is read at once: the room for it is made of zeros first.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A socket of the runtime, and the same without it. Both never block.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Sized {
-    type Detached: Unpin;
+pub(crate) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Sized {
+    type Detached: AsFd + Unpin;
 
     fn detach(self) -> io::Result<Self::Detached>;
     fn attach(detached: Self::Detached) -> io::Result<Self>;
@@ -59,6 +61,8 @@ pub(crate) struct Late<S: Socket> {
     state: State<S>,
     /// Boxed: most sessions have none.
     gathering: Option<Box<Gathering>>,
+    /// Of a stream from a server on this machine.
+    window: Option<Window>,
     /// A write waits for the runtime to say that there is room, which it would not once the socket is taken out.
     write_waits: bool,
 }
@@ -73,7 +77,7 @@ enum State<S: Socket> {
 impl<S: Socket> Late<S> {
     /// A socket that is read as soon as something is there.
     pub(crate) fn new(socket: S) -> Late<S> {
-        Late { state: State::Attached(socket), gathering: None, write_waits: false }
+        Late { state: State::Attached(socket), gathering: None, window: None, write_waits: false }
     }
 
     /// From now on, lets bytes come together.
@@ -103,6 +107,15 @@ impl<S: Socket> Late<S> {
         Ok(())
     }
 
+    fn suit_window(&mut self, count: usize) {
+        let Some(window) = &mut self.window else { return };
+        match &self.state {
+            State::Attached(socket) => window.note(socket, count),
+            State::Detached(socket) => window.note(socket, count),
+            State::Gone => {}
+        }
+    }
+
     /// Reads what came together. `None`: nothing has.
     fn read_late(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<Option<()>> {
         let State::Detached(socket) = &self.state else { return Ok(None) };
@@ -122,10 +135,14 @@ impl<S: Socket> Late<S> {
 }
 
 impl Late<TcpStream> {
-    /// From now on, lets packets come together, in the way that suits the path.
-    pub(super) fn gather_packets(&mut self) -> io::Result<()> {
-        let pause = if window::is_here(self.peer_addr()?) { PAUSE_WITH_SMALL_WINDOW } else { PAUSE };
-        self.gather(Gathering::new(pause)?);
+    /// From now on, lets packets come together, in the way that suits the path and the messages.
+    pub(super) fn gather_packets(&mut self, messages_are_large: LargeMessages) -> io::Result<()> {
+        let window = match &self.state {
+            State::Attached(socket) => Window::of(socket, messages_are_large)?,
+            State::Detached(_) | State::Gone => None,
+        };
+        self.gather(Gathering::new(if window.is_some() { PAUSE_WITH_SMALL_WINDOW } else { PAUSE })?);
+        self.window = window;
         Ok(())
     }
 
@@ -154,6 +171,7 @@ impl<S: Socket> AsyncRead for Late<S> {
             ready!(this.attached()?.poll_read(context, buffer))?;
         }
         let count = buffer.filled().len() - before;
+        this.suit_window(count);
         if let Some(gathering) = &mut this.gathering
             && count > 0
             && gathering.note(count)

@@ -6,6 +6,7 @@ mod channel_binding;
 mod flow;
 mod gathering;
 mod late;
+mod message_sizes;
 mod resumed;
 mod server_name;
 mod session;
@@ -25,6 +26,7 @@ pub use sql::Sql;
 pub use version::ServerVersion;
 
 pub(crate) use flow::Flow;
+pub(crate) use message_sizes::{LargeMessages, MessageSizes};
 pub(crate) use session::Session;
 pub(crate) use transport::Transport;
 pub(crate) use wire::{Received, Wire};

@@ -10,6 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::gathering::{Gathering, PAUSE_ON_UNIX_SOCKET};
 use super::late::Late;
+use super::message_sizes::LargeMessages;
 
 /// The stream of bytes under a session.
 pub(crate) enum Transport {
@@ -21,14 +22,14 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// From now on, lets what is to be read come together while much comes.
-    pub(crate) fn gather(&mut self) -> io::Result<()> {
+    pub(crate) fn gather(&mut self, messages_are_large: LargeMessages) -> io::Result<()> {
         match self {
-            Transport::Tcp(stream) => stream.gather_packets(),
+            Transport::Tcp(stream) => stream.gather_packets(messages_are_large),
             Transport::Unix(stream) => {
                 stream.gather(Gathering::new(PAUSE_ON_UNIX_SOCKET)?);
                 Ok(())
             }
-            Transport::Tls(stream) => stream.get_mut().0.gather_packets(),
+            Transport::Tls(stream) => stream.get_mut().0.gather_packets(messages_are_large),
         }
     }
 }

@@ -4,17 +4,25 @@
 //! the walsender more than decoding: unless the window is full. Then what it sends comes together in its own buffer, and goes out in pieces as large as
 //! the window once we read. So a window of a few packets, read late and then until nothing is left, halves what a change costs both sides.
 //!
+//! Large changes need no such help, and a window of a few of them has both sides wait for each other: while those come it is wider.
+//!
 //! Over a network it would cost more than it saves: no more than a window is on its way at a time. There the network device lets packets wait and come
 //! together.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::message_sizes::LargeMessages;
+
 /// What the kernel is asked for; it takes twice as much, for what it keeps beside the bytes (socket(7), SO_RCVBUF).
-const BYTES: u32 = 16 * 1024;
+const BYTES: u32 = 32 * 1024;
+
+/// The same while messages are large: as much as a window can be that began with the other one (RFC 7323, 2.2: the scale is agreed upon at first).
+const WIDE_BYTES: u32 = 64 * 1024 - 1;
 
 /// The largest segment that we let the server send (tcp(7), TCP_MAXSEG; RFC 9293, 3.7.1): what every peer may send unasked, by which Linux too judges
 /// at first whether a window is worth telling of.
@@ -46,6 +54,63 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         Err(error) => tracing::debug!(%address, %error, "no small window"),
     }
     socket.connect(address).await
+}
+
+/// The window of a connection that was made by [`connect`].
+#[derive(Debug)]
+pub(super) struct Window {
+    width: Width,
+    messages_are_large: LargeMessages,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    Small,
+    Wide,
+    /// What we promised to take still has to come before the buffer may be smaller, or the kernel would have to throw some of it away.
+    Promised {
+        left: usize,
+    },
+}
+
+impl Window {
+    /// None where the connection has no small window.
+    pub(super) fn of(socket: &impl AsFd, messages_are_large: LargeMessages) -> io::Result<Option<Window>> {
+        let is_small = SockRef::from(socket).recv_buffer_size()? <= 2 * BYTES as usize;
+        Ok(is_small.then_some(Window { width: Width::Small, messages_are_large }))
+    }
+
+    /// So many bytes were read just now: has the window suit the messages. Where the kernel refuses, the window stays as it is.
+    pub(super) fn note(&mut self, socket: &impl AsFd, count: usize) {
+        let are_large = self.messages_are_large.get();
+        let changed = match (self.width, are_large) {
+            (Width::Small, false) | (Width::Wide, true) => return,
+            (Width::Small, true) => SockRef::from(socket)
+                .set_recv_buffer_size(WIDE_BYTES as usize)
+                .and_then(|()| clamp(socket, WIDE_BYTES))
+                .map(|()| Width::Wide),
+            (Width::Promised { .. }, true) => clamp(socket, WIDE_BYTES).map(|()| Width::Wide),
+            (Width::Wide, false) => clamp(socket, BYTES).map(|()| Width::Promised { left: WIDE_BYTES as usize }),
+            (Width::Promised { left }, false) if left > count => Ok(Width::Promised { left: left - count }),
+            (Width::Promised { .. }, false) => SockRef::from(socket).set_recv_buffer_size(BYTES as usize).map(|()| Width::Small),
+        };
+        match changed {
+            Ok(width) => self.width = width,
+            Err(error) => tracing::debug!(%error, ?self.width, "the window stays as it is"),
+        }
+    }
+}
+
+/// Bounds the window that the kernel offers (tcp(7), TCP_WINDOW_CLAMP), which is else what it was bounded to when the connection was made.
+#[allow(unsafe_code)]
+fn clamp(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<u32>()).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads `size` bytes of a number that outlives the call.
+    let result = unsafe {
+        let descriptor = socket.as_fd().as_raw_fd();
+        libc::setsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_WINDOW_CLAMP, std::ptr::from_ref(&bytes).cast(), size)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]
@@ -144,6 +209,54 @@ mod tests {
             }
             // A busy machine may let a read wait as long; a window that is too small does each time.
             assert!(all < 3, "sequence {number}: {all} reads waited for the sender's timer");
+        }
+    }
+
+    /// Fills what the stream holds with such pieces and reads it, until so many bytes were read.
+    async fn stream(near: &mut TcpStream, far: &TcpStream, window: &mut Window, size: usize, bytes: usize) {
+        let mut left = 0;
+        let (mut all, mut taken) = (0, vec![0; 65_536]);
+        while all < bytes {
+            left += fill(far, size).await;
+            while left > 0 {
+                let begun = Instant::now();
+                let read =
+                    timeout(Duration::from_secs(10), near.read(&mut taken)).await.expect("the stream stands still").unwrap();
+                assert!(begun.elapsed() < Duration::from_millis(150), "the sender waited for its timer");
+                window.note(near, read);
+                (left, all) = (left - read, all + read);
+            }
+        }
+    }
+
+    /// How much comes at once when the sender has had time to fill the window.
+    async fn width(near: &mut TcpStream, far: &TcpStream) -> usize {
+        let all = fill(far, 8_000).await;
+        let mut taken = vec![0; 1 << 20];
+        let first = near.read(&mut taken).await.unwrap();
+        let mut left = all - first;
+        while left > 0 {
+            left -= near.read(&mut taken).await.unwrap();
+        }
+        first
+    }
+
+    #[tokio::test]
+    async fn the_window_is_wide_while_messages_are_large_and_loses_nothing_when_it_changes() {
+        let (mut near, far) = pair().await;
+        let messages = LargeMessages::default();
+        let mut window = Window::of(&near, messages.clone()).unwrap().expect("it is small");
+        for _ in 0..10 {
+            messages.set(false);
+            stream(&mut near, &far, &mut window, 300, 1_000_000).await;
+            assert_eq!(window.width, Width::Small);
+            let small = width(&mut near, &far).await;
+            assert!(small <= BYTES as usize, "{small}");
+            messages.set(true);
+            stream(&mut near, &far, &mut window, 8_000, 1_000_000).await;
+            assert_eq!(window.width, Width::Wide);
+            let wide = width(&mut near, &far).await;
+            assert!(wide > BYTES as usize, "{wide}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::StatusHandle;
 use super::inbox::{Envelope, Inbox};
 use super::status::StatusTask;
 use super::vigil::Vigil;
-use crate::connect::{Flow, Transport};
+use crate::connect::{Flow, LargeMessages, MessageSizes, Transport};
 use crate::server_error::{Doing, Failure, ServerError, Subject};
 
 /// What [`ReplicationStream::fill`] found.
@@ -51,6 +51,7 @@ pub struct ReplicationStream {
     status: StatusHandle,
     vigil: Vigil,
     flow: Flow,
+    sizes: MessageSizes,
     /// What was read since there was no whole frame.
     waiting: Option<Waiting>,
     /// Why nothing more comes, for when what came before is taken.
@@ -67,9 +68,22 @@ impl ReplicationStream {
         status_task: StatusTask,
         status: StatusHandle,
         vigil: Vigil,
+        large_messages: LargeMessages,
     ) -> Self {
-        let flow = Flow::begun(Instant::now());
-        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, waiting: None, failed: None, ended: false }
+        let (flow, sizes) = (Flow::begun(Instant::now()), MessageSizes::new(large_messages));
+        ReplicationStream {
+            slot,
+            reader,
+            inbox,
+            status_task,
+            status,
+            vigil,
+            flow,
+            sizes,
+            waiting: None,
+            failed: None,
+            ended: false,
+        }
     }
 
     /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
@@ -129,6 +143,7 @@ impl ReplicationStream {
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>> {
         while let Some(envelope) = self.next_message()? {
             if envelope.tag == b'd' {
+                self.sizes.note(self.inbox.content(envelope).len());
                 if asks_for_reply(self.inbox.content(envelope)) {
                     self.status.reply_now();
                 }
