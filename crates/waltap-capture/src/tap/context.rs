@@ -125,11 +125,25 @@ impl Context {
 
     /// A new sink, with nothing in flight. With Kafka transactions it ends those that an earlier one of this tap left open.
     pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
+        self.open_sink_with(reports, |options| options).await
+    }
+
+    /// As [`Context::open_sink`], for rows that are read in bulk.
+    pub(crate) async fn open_bulk_sink(&self, reports: Reports) -> Result<Sink> {
+        self.open_sink_with(reports, waltap_kafka::Options::for_bulk).await
+    }
+
+    async fn open_sink_with(
+        &self,
+        reports: Reports,
+        suited: impl FnOnce(waltap_kafka::Options) -> waltap_kafka::Options,
+    ) -> Result<Sink> {
         self.open_dead_letters().await?;
         match &self.shared.destination {
             Destination::Kafka(kafka) => {
                 reports.tell_verdicts(self.letters.verdicts.clone());
                 let mut options = kafka.options.clone();
+                options.client = suited(options.client);
                 if let Some(bytes) = self.letters.rooms.smallest() {
                     options.client = options.client.with_batch_bytes(bytes);
                 }

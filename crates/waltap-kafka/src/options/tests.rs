@@ -101,3 +101,11 @@ fn batches_are_bounded_and_never_larger_than_the_user_wants() {
     assert_eq!(batch(Some("5000"), 100_000).as_deref(), Some("5000"));
     assert_eq!(batch(Some("5000000"), 100_000).as_deref(), Some("100000"));
 }
+
+#[test]
+fn rows_in_bulk_linger_longer_unless_the_user_wants_more() {
+    let linger =
+        |chosen: &str| with(&[("linger.ms", chosen)]).unwrap().for_bulk().producer_config().get("linger.ms").map(str::to_owned);
+    assert_eq!(linger("0.5").as_deref(), Some("40"));
+    assert_eq!(linger("1200").as_deref(), Some("1200"));
+}
