@@ -26,7 +26,7 @@ use crate::status::TapState;
 
 /// Streams from what the opening has made ready.
 pub(super) async fn stream(context: &Context, ready: Ready, shutdown: &mut watch::Receiver<bool>) -> Result<Ended> {
-    let Ready { look, memory, mut progress, replication, start, mut record, known, rows, mut sink, reports, side_topics, claim } =
+    let Ready { look, memory, mut progress, replication, start, mut record, known, rows, sink, reports, side_topics, claim } =
         ready;
     let mut types = TypeCache::default();
     let held = match rows {
@@ -34,10 +34,16 @@ pub(super) async fn stream(context: &Context, ready: Ready, shutdown: &mut watch
         Rows::Later(held) => Some(*held),
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
-            // One at a time: with Kafka transactions the next one fences the one before.
-            drop(sink);
-            sink = Arc::new(context.open_bulk_sink(reports.clone()).await?);
-            let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &snapshot };
+            // Rows have a sink of their own. Of Kafka transactions there is one at a time: another would end what this one has begun.
+            let bulk_sink = match sink.is_transactional() {
+                true => Arc::clone(&sink),
+                false => {
+                    let opened = until_shutdown(shutdown, context.open_bulk_sink(reports.clone())).await?;
+                    let Some(opened) = opened else { return Ok(Ended::Asked) };
+                    Arc::new(opened)
+                }
+            };
+            let reading = Reading { context, sink: &bulk_sink, reports: &reports, snapshot: &snapshot };
             // Boxed: it is made once a slot.
             let read = Box::pin(claim.while_held(reading.read(&mut progress, &mut types, tables)));
             let read = until_shutdown(shutdown, read).await;
@@ -47,8 +53,6 @@ pub(super) async fn stream(context: &Context, ready: Ready, shutdown: &mut watch
             if read?.is_none() {
                 return Ok(Ended::Asked);
             }
-            drop(sink);
-            sink = Arc::new(context.open_sink(reports.clone()).await?);
             // However long it took, it counts from its end.
             record.begun_anew = record.begun_anew.map(|_| since_1970().as_secs());
             None
