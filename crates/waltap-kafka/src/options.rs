@@ -24,10 +24,10 @@ const QUEUE_BYTES_MIN: usize = 4 << 10;
 /// the way of a reader who waits for a commit.
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
 
-/// How long a batch waits at least when rows are read in bulk. librdkafka has one request of a partition on its way at a time, and while a
-/// record has waited longer than this for the next one, its thread asks for the answer again and again: half a processor that COPY and the
-/// broker need. Rows wait no longer in a full queue of [`QUEUE_BYTES_DEFAULT`], and nobody waits for them.
-const BULK_LINGER: Duration = Duration::from_millis(40);
+/// How long a batch waits at least when rows are read in bulk, with a queue of [`QUEUE_BYTES_DEFAULT`]. librdkafka has one request of a partition
+/// on its way at a time, and while a record has waited longer than this for the next one, its thread asks for the answer again and again: half a
+/// processor that COPY and the broker need. It is about as long as a queue that is always full keeps a record.
+const BULK_LINGER: Duration = Duration::from_millis(30);
 
 /// The largest record sent, as in librdkafka and a little under Kafka's own default (1,048,588 with overhead), so that a record that the
 /// broker would refuse is refused here, before it costs the producer its life.
@@ -201,7 +201,9 @@ impl Options {
     #[must_use]
     pub fn for_bulk(mut self) -> Self {
         let chosen = self.properties.get("linger.ms").and_then(|value| value.parse().ok()).unwrap_or_default();
-        let millis = (BULK_LINGER.as_millis() as f64).max(chosen);
+        // Where no batch is ever full, a queue is sent once in this time: the smaller it is, the more often.
+        let share = (self.queue_bytes as f64 / QUEUE_BYTES_DEFAULT as f64).min(1.0);
+        let millis = (BULK_LINGER.as_millis() as f64 * share).max(chosen);
         self.properties.insert("linger.ms".to_owned(), millis.to_string());
         self
     }

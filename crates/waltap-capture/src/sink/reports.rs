@@ -133,7 +133,7 @@ impl Reports {
 
     /// Tells what brokers refuse from now on.
     pub(crate) fn tell_verdicts(&self, verdicts: Verdicts) {
-        // Only the first call counts, and there is one for each sink.
+        // Only the first call counts, and there is one for each session.
         let _ = self.0.verdicts.set(verdicts);
     }
 

@@ -125,28 +125,11 @@ impl Context {
 
     /// A new sink, with nothing in flight. With Kafka transactions it ends those that an earlier one of this tap left open.
     pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
-        self.open_sink_with(reports, |options| options).await
-    }
-
-    /// As [`Context::open_sink`], for rows that are read in bulk.
-    pub(crate) async fn open_bulk_sink(&self, reports: Reports) -> Result<Sink> {
-        self.open_sink_with(reports, waltap_kafka::Options::for_bulk).await
-    }
-
-    async fn open_sink_with(
-        &self,
-        reports: Reports,
-        suited: impl FnOnce(waltap_kafka::Options) -> waltap_kafka::Options,
-    ) -> Result<Sink> {
         self.open_dead_letters().await?;
         match &self.shared.destination {
             Destination::Kafka(kafka) => {
                 reports.tell_verdicts(self.letters.verdicts.clone());
-                let mut options = kafka.options.clone();
-                options.client = suited(options.client);
-                if let Some(bytes) = self.letters.rooms.smallest() {
-                    options.client = options.client.with_batch_bytes(bytes);
-                }
+                let options = self.sink_options(kafka);
                 match options.delivery {
                     Delivery::AtLeastOnce => kafka.cluster.open_sink(&options, reports),
                     Delivery::ExactlyOnce(_) => {
@@ -156,6 +139,27 @@ impl Context {
             }
             Destination::Output(output) => Ok(Sink::Output(output.sink(reports))),
         }
+    }
+
+    /// Where rows go that are read in bulk: at least once a sink of their own, beside one that is open. Of Kafka transactions there is one at a
+    /// time, since another would end what it has begun.
+    pub(crate) fn bulk_sink(&self, sink: &Arc<Sink>, reports: &Reports) -> Result<Arc<Sink>> {
+        match &self.shared.destination {
+            Destination::Kafka(kafka) if kafka.options.delivery == Delivery::AtLeastOnce => {
+                let mut options = self.sink_options(kafka);
+                options.client = options.client.for_bulk();
+                Ok(Arc::new(kafka.cluster.open_sink(&options, reports.clone())?))
+            }
+            Destination::Kafka(_) | Destination::Output(_) => Ok(Arc::clone(sink)),
+        }
+    }
+
+    fn sink_options(&self, kafka: &KafkaDestination) -> KafkaSinkOptions {
+        let mut options = kafka.options.clone();
+        if let Some(bytes) = self.letters.rooms.smallest() {
+            options.client = options.client.with_batch_bytes(bytes);
+        }
+        options
     }
 
     /// The id of the Kafka cluster, where it has one. Asked anew each time: the brokers' names may lead elsewhere by now, to where nothing is

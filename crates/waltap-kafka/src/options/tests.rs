@@ -103,9 +103,13 @@ fn batches_are_bounded_and_never_larger_than_the_user_wants() {
 }
 
 #[test]
-fn rows_in_bulk_linger_longer_unless_the_user_wants_more() {
-    let linger =
-        |chosen: &str| with(&[("linger.ms", chosen)]).unwrap().for_bulk().producer_config().get("linger.ms").map(str::to_owned);
-    assert_eq!(linger("0.5").as_deref(), Some("40"));
-    assert_eq!(linger("1200").as_deref(), Some("1200"));
+fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
+    let linger = |chosen: &str, queue_bytes: usize| {
+        let options = with(&[("linger.ms", chosen)]).unwrap().with_queue_share(queue_bytes).for_bulk();
+        options.producer_config().get("linger.ms").map(str::to_owned)
+    };
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT).as_deref(), Some("30"));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4).as_deref(), Some("7.5"));
+    assert_eq!(linger("2", QUEUE_BYTES_MIN).as_deref(), Some("2"));
+    assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT).as_deref(), Some("1200"));
 }

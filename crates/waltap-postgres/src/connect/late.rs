@@ -210,10 +210,12 @@ impl<S: Socket> AsyncWrite for Late<S> {
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::super::gathering::PAUSE;
+    use super::super::window;
     use super::*;
 
     /// Writes in many small pieces, with rests between some; what comes must be the same, in both directions.
@@ -248,6 +250,28 @@ mod tests {
         assert!(detached > 0, "nothing came together");
         assert_eq!(answers, 2);
         drop(writer.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_large_messages_has_a_wide_window() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = window::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        let buffer = |near: &Late<TcpStream>| match &near.state {
+            State::Attached(socket) => SockRef::from(socket).recv_buffer_size().unwrap(),
+            State::Detached(socket) => SockRef::from(socket).recv_buffer_size().unwrap(),
+            State::Gone => panic!("the socket is gone"),
+        };
+        let mut near = Late::new(near);
+        let messages = LargeMessages::default();
+        near.gather_packets(messages.clone()).unwrap();
+        let (before, mut taken) = (buffer(&near), [0; 1_000]);
+        for (are_large, is_wider) in [(false, false), (true, true)] {
+            messages.set(are_large);
+            far.write_all(&[1; 1_000]).await.unwrap();
+            near.read_exact(&mut taken).await.unwrap();
+            assert_eq!(buffer(&near) > before, is_wider, "{before}, {}", buffer(&near));
+        }
     }
 
     #[tokio::test]

@@ -28,6 +28,9 @@ fn certificates_that_expire_while_streaming() -> Result {
         let mut waltap = kit.waltap(&[&arguments[..], &properties].concat(), &environment)?;
         waltap.wait_streaming().await?;
         let shop = postgres.sql("shop").await?;
+        // The stream's producer connects to a partition's leader with its first record.
+        shop.run("INSERT INTO t VALUES (0)").await?;
+        postgres.wait_confirmed(&["shop"], DEADLINE).await?;
 
         clock.set(LATER)?;
         shop.run("INSERT INTO t VALUES (11)").await?;

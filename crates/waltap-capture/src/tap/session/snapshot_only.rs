@@ -19,8 +19,8 @@ pub(super) async fn read_once(context: &Context, shutdown: &mut watch::Receiver<
     context.board.set_state(TapState::Snapshot);
     let Some((mut progress, mut held)) = until_shutdown(shutdown, open_once(context)).await? else { return Ok(Ended::Asked) };
     let reports = Reports::default();
-    let Some(sink) = until_shutdown(shutdown, context.open_bulk_sink(reports.clone())).await? else { return Ok(Ended::Asked) };
-    let sink = Arc::new(sink);
+    let Some(sink) = until_shutdown(shutdown, context.open_sink(reports.clone())).await? else { return Ok(Ended::Asked) };
+    let sink = context.bulk_sink(&Arc::new(sink), &reports)?;
     let mut types = TypeCache::default();
     loop {
         let reading = Reading { context, sink: &sink, reports: &reports, snapshot: &held.snapshot };

@@ -34,15 +34,7 @@ pub(super) async fn stream(context: &Context, ready: Ready, shutdown: &mut watch
         Rows::Later(held) => Some(*held),
         Rows::OfNewSlot { tables, snapshot } => {
             context.board.set_state(TapState::Snapshot);
-            // Rows have a sink of their own. Of Kafka transactions there is one at a time: another would end what this one has begun.
-            let bulk_sink = match sink.is_transactional() {
-                true => Arc::clone(&sink),
-                false => {
-                    let opened = until_shutdown(shutdown, context.open_bulk_sink(reports.clone())).await?;
-                    let Some(opened) = opened else { return Ok(Ended::Asked) };
-                    Arc::new(opened)
-                }
-            };
+            let bulk_sink = context.bulk_sink(&sink, &reports)?;
             let reading = Reading { context, sink: &bulk_sink, reports: &reports, snapshot: &snapshot };
             // Boxed: it is made once a slot.
             let read = Box::pin(claim.while_held(reading.read(&mut progress, &mut types, tables)));
