@@ -50,6 +50,9 @@ const WARM_UP_RECORDS: u64 = 100_000;
 /// Java starts, and Connect looks through its plugins.
 const START_DEADLINE: Duration = Duration::from_secs(300);
 
+/// How long Connect may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How often the connector is asked whether it lives.
 const LIFE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -209,9 +212,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Ends it. Sometimes a worker does not end when it is told to: then it is killed, since nothing is measured any more.
     async fn stop(mut self) -> Result {
         self.process.signal(Signal::TERM)?;
-        self.process.wait(START_DEADLINE).await.map(drop)
+        if self.process.wait(STOP_PATIENCE).await.is_err() {
+            println!("Kafka Connect does not end by itself, and is killed");
+            self.process.signal(Signal::KILL)?;
+            self.process.wait(START_DEADLINE).await?;
+        }
+        Ok(())
     }
 }
 
