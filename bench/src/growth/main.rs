@@ -13,7 +13,7 @@ use waltap_bench::lines::{Curve as Axes, Lines};
 use waltap_bench::servers::{Servers, kafka_options, postgres_options};
 use waltap_bench::statistics::median;
 use waltap_bench::{parameters, table};
-use waltap_tests::{Kit, Result, run_within};
+use waltap_tests::{Kit, PROGRESS, Result, run_within};
 
 use curve::{CURVES, Curve};
 use drain::Cost;
@@ -21,9 +21,6 @@ use point::Point;
 
 /// A database that is dropped has many locks, and a capture some connections for each of its databases.
 const SETTINGS: [(&str, &str); 2] = [("max_locks_per_transaction", "1024"), ("max_connections", "600")];
-
-/// Where waltap keeps its progress.
-const PROGRESS: &str = "__waltap_progress";
 
 /// A broker removes so many without making its clients wait too long.
 const TOPICS_AT_ONCE: usize = 500;

@@ -25,8 +25,8 @@ const QUEUE_BYTES_MIN: usize = 4 << 10;
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
 
 /// How long a batch waits at least when rows are read in bulk, with a queue of [`QUEUE_BYTES_DEFAULT`]. librdkafka has one request of a partition
-/// on its way at a time, and while a record has waited longer than this for the next one, its thread asks for the answer again and again: half a
-/// processor that COPY and the broker need. It is about as long as a queue that is always full keeps a record.
+/// on its way at a time, and while a record has waited longer than this for the next one, its thread asks for the answer again and again, on
+/// a processor that COPY and the broker need. It is about as long as a queue that is always full keeps a record.
 const BULK_LINGER: Duration = Duration::from_millis(30);
 
 /// The largest record sent, as in librdkafka and a little under Kafka's own default (1,048,588 with overhead), so that a record that the

@@ -110,10 +110,12 @@ fn buffer(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn clamp(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
     let size = libc::socklen_t::try_from(size_of::<u32>()).map_err(io::Error::other)?;
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads `size` bytes of a number that outlives the call.
     let result = unsafe {
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd());
+        let descriptor = socket.as_fd().as_raw_fd();
         libc::setsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_WINDOW_CLAMP, std::ptr::from_ref(&bytes).cast(), size)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -153,6 +155,13 @@ mod tests {
         bytes
     }
 
+    /// How much was read, and whether that waited as long as a sender does that has nothing but its timer to go by (200 ms).
+    async fn timed_read(near: &mut TcpStream, taken: &mut [u8]) -> (usize, bool) {
+        let begun = Instant::now();
+        let read = timeout(Duration::from_secs(10), near.read(taken)).await;
+        (read.expect("the stream stands still").unwrap(), begun.elapsed() >= Duration::from_millis(150))
+    }
+
     #[test]
     fn what_is_here_is_told_from_what_is_not() {
         for (address, here) in [("127.0.0.1:5432", true), ("127.8.9.1:1", true), ("[::1]:5432", true), ("192.0.2.7:5432", false)]
@@ -177,7 +186,7 @@ mod tests {
     }
     use Step::{Fill, Packets};
 
-    /// How often a read waited as long as a sender does that has nothing but its timer to go by (200 ms).
+    /// How often a read waited for the sender's timer.
     async fn waits(steps: &[Step]) -> usize {
         let (mut near, mut far) = pair().await;
         let mut waits = 0;
@@ -187,10 +196,8 @@ mod tests {
                     let mut left = fill(&far, size).await;
                     let mut taken = vec![0; 65_536];
                     while left > 0 {
-                        let begun = Instant::now();
-                        let read = timeout(Duration::from_secs(10), near.read(&mut taken)).await;
-                        left -= read.expect("the stream stands still").unwrap();
-                        waits += usize::from(begun.elapsed() >= Duration::from_millis(150));
+                        let (read, has_waited) = timed_read(&mut near, &mut taken).await;
+                        (left, waits) = (left - read, waits + usize::from(has_waited));
                     }
                 }
                 Packets(count, size) => {
@@ -229,12 +236,9 @@ mod tests {
         while all < bytes {
             left += fill(far, size).await;
             while left > 0 {
-                let begun = Instant::now();
-                let read =
-                    timeout(Duration::from_secs(10), near.read(&mut taken)).await.expect("the stream stands still").unwrap();
-                waits += usize::from(begun.elapsed() >= Duration::from_millis(150));
+                let (read, has_waited) = timed_read(near, &mut taken).await;
                 window.note(near, read);
-                (left, all) = (left - read, all + read);
+                (left, all, waits) = (left - read, all + read, waits + usize::from(has_waited));
             }
         }
         waits
