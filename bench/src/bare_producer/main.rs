@@ -1,13 +1,13 @@
 //! The barest producer: records that are ready in memory, into Kafka, with waltap's own settings of librdkafka. The floor under everything
 //! that writes to Kafka.
 //!
-//! `bare-producer BROKERS LIST`. A line of the list is a topic of one partition, and the offsets from and up to which waltap's records are
-//! read; all are brought into the order of their positions and sent to the same topics again. Before that it stops itself by a signal, so
+//! `bare-producer BROKERS LIST SECONDS`. A line of the list is a topic of one partition, and the offsets from and up to which waltap's records are
+//! read; all are brought into the order of their positions and sent to the same topics again, and once more until so many seconds are over. Before that it stops itself by a signal, so
 //! that whoever measures can begin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -35,16 +35,21 @@ struct Ready {
 
 fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [brokers, list] = arguments.as_slice() else {
-        return Err(Failure::new("wanted: BROKERS LIST"));
+    let [brokers, list, seconds] = arguments.as_slice() else {
+        return Err(Failure::new("wanted: BROKERS LIST SECONDS"));
     };
+    let time = Duration::from_secs(seconds.parse()?);
     let records = read(brokers, &std::fs::read_to_string(list)?)?;
     let options = Options::new(Settings { brokers: brokers.clone(), ..Settings::default() })?;
     let producer: BaseProducer<Refusals> = options.producer_config().create_with_context(Refusals::default())?;
     // The first record would wait for it.
     producer.client().fetch_metadata(None, SILENCE)?;
     kill_process(getpid(), Signal::STOP)?;
+    let began = Instant::now();
     produce(&producer, &records)?;
+    while began.elapsed() < time {
+        produce(&producer, &records)?;
+    }
     let refused = producer.context().count();
     ensure!(refused == 0, "{refused} records were refused");
     // Nobody waits for the memory to be tidied up.

@@ -130,13 +130,23 @@ impl Contender {
             Contender::PgRecvlogical | Contender::Bare { .. } => self.read_all(bench, &sampler, &slot, end).await?,
         };
         sampler.stop()?;
-        let sql = bench.postgres.sql("postgres").await?;
-        let slot = if self.manner().is_some() { capture::slot(&sql, &slot).await? } else { slot };
-        wait_until("the slot is free", DEADLINE, async || {
-            sql.rows(&format!("SELECT pg_drop_replication_slot('{slot}')")).await.map(|_| true)
-        })
-        .await?;
-        bench.topics.empty().await?;
+        clean_up(bench, &slot, self.manner().is_some()).await?;
         Ok(drained)
     }
+
+    /// Whether Kafka has a part in it.
+    pub(crate) fn fills_topics(&self) -> bool {
+        !matches!(self, Contender::PgRecvlogical | Contender::Bare { .. } | Contender::Decoding)
+    }
+}
+
+/// Removes a slot, or that of a capture, and the records.
+pub(crate) async fn clean_up(bench: &Bench<'_>, slot: &str, is_capture: bool) -> Result {
+    let sql = bench.postgres.sql("postgres").await?;
+    let slot = if is_capture { capture::slot(&sql, slot).await? } else { slot.to_owned() };
+    wait_until("the slot is free", DEADLINE, async || {
+        sql.rows(&format!("SELECT pg_drop_replication_slot('{slot}')")).await.map(|_| true)
+    })
+    .await?;
+    bench.topics.empty().await
 }

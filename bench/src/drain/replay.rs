@@ -1,5 +1,7 @@
 //! Records that are ready, and a producer with nothing else to do: the other floor.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use waltap_bench::sampler::{Sampler, Usage};
 use waltap_tests::{Launch, Process, Result, ensure, wait_until};
@@ -9,9 +11,31 @@ use super::capture::PLAIN;
 use super::contender::DEADLINE;
 use super::watch::{Cast, Drained, Watch};
 
+/// After so long the broker's time for a record falls no more.
+const WARM_UP: Duration = Duration::from_secs(20);
+
 /// Lets waltap drain the log, and then measures how long the barest producer takes for the same records, from memory, in the order in which
 /// waltap sent them, into the same topics.
 pub(crate) async fn replay(bench: &Bench<'_>, sampler: &Sampler, name: &str, end: &str) -> Result<Drained> {
+    let mut producer = ready(bench, sampler, name, end, Duration::ZERO).await?;
+    let watch = Watch::begin(sampler, Cast { contender: Some(producer.id()), walsender: None, broker: bench.broker() })?;
+    go_on(&mut producer).await?;
+    let drained = watch.end_in_kafka()?;
+    // Its memory holds the records, which says nothing of producing.
+    Ok(Drained { contender: Usage { peak_bytes: 0, ..drained.contender }, ..drained })
+}
+
+/// Has the broker be as one that has been at work for long. Java translates what it runs often while it runs: in the first seconds of a workload
+/// that takes more of a processor than the records do, whoever brings them.
+pub(crate) async fn warm_up(bench: &Bench<'_>, name: &str, end: &str) -> Result {
+    let sampler = Sampler::start();
+    go_on(&mut ready(bench, &sampler, name, end, WARM_UP).await?).await?;
+    sampler.stop()
+}
+
+/// Lets waltap drain the log, and starts a producer that has its records in memory, and then stands still. It sends them once, and again until so much time is
+/// over.
+async fn ready(bench: &Bench<'_>, sampler: &Sampler, name: &str, end: &str, time: Duration) -> Result<Process> {
     let ends = bench.topics.ends()?;
     let before = ends.read()?;
     PLAIN.capture_all(bench, sampler, name, end).await?;
@@ -25,7 +49,7 @@ pub(crate) async fn replay(bench: &Bench<'_>, sampler: &Sampler, name: &str, end
     std::fs::write(&list, lines)?;
     let program = std::env::current_exe()?.with_file_name("bare-producer");
     let launch = Launch::new(program, bench.kit.folder().join("producer.log"));
-    let launch = launch.arguments(&[bench.kafka.brokers(), list.display().to_string()]);
+    let launch = launch.arguments(&[bench.kafka.brokers(), list.display().to_string(), time.as_secs().to_string()]);
     let mut producer = Process::start("the producer", &launch)?;
     // It stops itself when it has the records.
     wait_until("the records are in memory", DEADLINE, async || {
@@ -34,13 +58,15 @@ pub(crate) async fn replay(bench: &Bench<'_>, sampler: &Sampler, name: &str, end
     })
     .await
     .map_err(|failure| failure.while_doing(producer.log_tail(5)))?;
-    let watch = Watch::begin(sampler, Cast { contender: Some(producer.id()), walsender: None, broker: bench.broker() })?;
+    Ok(producer)
+}
+
+/// Until all is in Kafka.
+async fn go_on(producer: &mut Process) -> Result {
     producer.signal(Signal::CONT)?;
     let status = producer.wait(DEADLINE).await?;
-    let drained = watch.end_in_kafka()?;
     ensure!(status.success(), "the producer failed:\n{}", producer.log_tail(5));
-    // Its memory holds the records, which says nothing of producing.
-    Ok(Drained { contender: Usage { peak_bytes: 0, ..drained.contender }, ..drained })
+    Ok(())
 }
 
 /// Whether a signal has stopped it: the third field, behind the name in parentheses (proc(5)).

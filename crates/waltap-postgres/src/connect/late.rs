@@ -13,8 +13,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::gathering::{Gathering, PAUSE, PAUSE_WITH_SMALL_WINDOW};
-use super::message_sizes::LargeMessages;
+use super::gathering::{Gathering, OVER_TCP, THROUGH_SMALL_WINDOW};
+use super::message_sizes::CurrentSize;
 use super::window::Window;
 
 /// How much is read at once: the room for it is made of zeros first.
@@ -136,12 +136,12 @@ impl<S: Socket> Late<S> {
 
 impl Late<TcpStream> {
     /// From now on, lets packets come together, in the way that suits the path and the messages.
-    pub(super) fn gather_packets(&mut self, messages_are_large: LargeMessages) -> io::Result<()> {
+    pub(super) fn gather_packets(&mut self, messages: CurrentSize) -> io::Result<()> {
         let window = match &self.state {
-            State::Attached(socket) => Window::of(socket, messages_are_large)?,
+            State::Attached(socket) => Window::of(socket, messages.clone())?,
             State::Detached(_) | State::Gone => None,
         };
-        self.gather(Gathering::new(if window.is_some() { PAUSE_WITH_SMALL_WINDOW } else { PAUSE })?);
+        self.gather(Gathering::new(if window.is_some() { THROUGH_SMALL_WINDOW } else { OVER_TCP }, messages)?);
         self.window = window;
         Ok(())
     }
@@ -214,7 +214,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::gathering::PAUSE;
+    use super::super::message_sizes::Size;
     use super::super::window;
     use super::*;
 
@@ -237,7 +237,7 @@ mod tests {
             far
         });
         let mut near = Late::new(near);
-        near.gather(Gathering::new(PAUSE).unwrap());
+        near.gather(Gathering::new(OVER_TCP, CurrentSize::default()).unwrap());
         let (mut received, mut detached, mut answers) = (Vec::with_capacity(1 << 16), 0, 0_u8);
         while near.read_buf(&mut received).await.unwrap() > 0 {
             detached += u32::from(matches!(near.state, State::Detached(_)));
@@ -263,11 +263,11 @@ mod tests {
             State::Gone => panic!("the socket is gone"),
         };
         let mut near = Late::new(near);
-        let messages = LargeMessages::default();
+        let messages = CurrentSize::default();
         near.gather_packets(messages.clone()).unwrap();
         let (before, mut taken) = (buffer(&near), [0; 1_000]);
-        for (are_large, is_wider) in [(false, false), (true, true)] {
-            messages.set(are_large);
+        for (size, is_wider) in [(Size::Small, false), (Size::Large, true)] {
+            messages.set(size);
             far.write_all(&[1; 1_000]).await.unwrap();
             near.read_exact(&mut taken).await.unwrap();
             assert_eq!(buffer(&near) > before, is_wider, "{before}, {}", buffer(&near));
@@ -278,7 +278,7 @@ mod tests {
     async fn a_write_that_waits_for_room_goes_on_while_much_is_read() {
         let (near, far) = UnixStream::pair().unwrap();
         let mut near = Late::new(near);
-        near.gather(Gathering::new(PAUSE).unwrap());
+        near.gather(Gathering::new(OVER_TCP, CurrentSize::default()).unwrap());
         let (mut near_reader, mut near_writer) = tokio::io::split(near);
         let (mut far_reader, mut far_writer) = far.into_split();
         let written = tokio::spawn(async move { near_writer.write_all(&[1; 4_000_000]).await });

@@ -1,40 +1,58 @@
-//! Whether the messages of a stream are large, by which its [window](super::window) goes.
+//! How large the messages of a stream are, by which it is decided [how late](super::gathering) and through what [window](super::window) it is read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// From so many bytes on, on average, messages are large. Below three quarters of it they are small again.
-const LARGE_BYTES: usize = 512;
-
-/// Over how many bytes it is seen how large they are.
+/// Over how many bytes it is seen how large messages are.
 const LOOK_BYTES: usize = 256 * 1024;
 
-/// Whether messages are large: what who takes them out of the stream lets who reads the socket know.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LargeMessages(Arc<AtomicBool>);
+/// How large messages are on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Size {
+    #[default]
+    Small,
+    Large,
+    Huge,
+}
 
-impl LargeMessages {
-    pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set(&self, are_large: bool) {
-        self.0.store(are_large, Ordering::Relaxed);
+impl Size {
+    /// From so many bytes on; once messages have a size they keep it down to three quarters of that.
+    fn least_bytes(self) -> usize {
+        match self {
+            Size::Small => 0,
+            Size::Large => 512,
+            Size::Huge => 4096,
+        }
     }
 }
 
-/// How large the messages of a stream are.
+/// What who takes messages out of a stream lets who reads the socket know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CurrentSize(Arc<AtomicU8>);
+
+impl CurrentSize {
+    pub(super) fn get(&self) -> Size {
+        let number = self.0.load(Ordering::Relaxed);
+        [Size::Small, Size::Large, Size::Huge].into_iter().find(|size| *size as u8 == number).unwrap_or_default()
+    }
+
+    pub(super) fn set(&self, size: Size) {
+        self.0.store(size as u8, Ordering::Relaxed);
+    }
+}
+
+/// The messages that came lately.
 #[derive(Debug)]
 pub(crate) struct MessageSizes {
     bytes: usize,
     messages: usize,
-    are_large: LargeMessages,
+    current: CurrentSize,
 }
 
 impl MessageSizes {
-    /// Lets `are_large` know.
-    pub(crate) fn new(are_large: LargeMessages) -> MessageSizes {
-        MessageSizes { bytes: 0, messages: 0, are_large }
+    /// Lets `current` know.
+    pub(crate) fn new(current: CurrentSize) -> MessageSizes {
+        MessageSizes { bytes: 0, messages: 0, current }
     }
 
     /// The next message has so many bytes.
@@ -42,8 +60,12 @@ impl MessageSizes {
         self.bytes += bytes;
         self.messages += 1;
         if self.bytes >= LOOK_BYTES {
-            let least = if self.are_large.get() { LARGE_BYTES * 3 / 4 } else { LARGE_BYTES };
-            self.are_large.set(self.bytes >= self.messages * least);
+            let current = self.current.get();
+            let is = |size: &Size| {
+                let least = if *size <= current { size.least_bytes() * 3 / 4 } else { size.least_bytes() };
+                self.bytes >= self.messages * least
+            };
+            self.current.set([Size::Huge, Size::Large].into_iter().find(is).unwrap_or_default());
             (self.bytes, self.messages) = (0, 0);
         }
     }
@@ -55,19 +77,21 @@ mod tests {
 
     #[test]
     fn messages_are_large_by_what_came_lately() {
-        let are_large = LargeMessages::default();
-        let mut sizes = MessageSizes::new(are_large.clone());
+        let current = CurrentSize::default();
+        let mut sizes = MessageSizes::new(current.clone());
         let mut after = |bytes: usize, of: &[usize]| {
             for size in of.iter().cycle().take(bytes * of.len() / of.iter().sum::<usize>()) {
                 sizes.note(*size);
             }
-            are_large.get()
+            current.get()
         };
-        assert!(!after(LOOK_BYTES / 2, &[8_000]), "too few to tell");
-        assert!(after(LOOK_BYTES, &[8_000]), "rows of 8 kB");
-        assert!(after(2 * LOOK_BYTES, &[400]), "about as large as what is large");
-        assert!(!after(2 * LOOK_BYTES, &[26, 200, 30]), "a row a transaction");
-        assert!(!after(2 * LOOK_BYTES, &[400]), "about as small as what is small");
-        assert!(after(2 * LOOK_BYTES, &[26, 8_000, 30]), "a large row a transaction");
+        assert_eq!(after(LOOK_BYTES / 2, &[8_000]), Size::Small, "too few to tell");
+        assert_eq!(after(LOOK_BYTES, &[8_000]), Size::Huge, "rows of 8 kB");
+        assert_eq!(after(2 * LOOK_BYTES, &[3_500]), Size::Huge, "about as large as what is huge");
+        assert_eq!(after(2 * LOOK_BYTES, &[400]), Size::Large, "about as large as what is large");
+        assert_eq!(after(2 * LOOK_BYTES, &[3_500]), Size::Large, "not yet huge");
+        assert_eq!(after(2 * LOOK_BYTES, &[26, 200, 30]), Size::Small, "a row a transaction");
+        assert_eq!(after(2 * LOOK_BYTES, &[400]), Size::Small, "about as small as what is small");
+        assert_eq!(after(2 * LOOK_BYTES, &[26, 8_000, 30]), Size::Large, "a huge row a transaction");
     }
 }

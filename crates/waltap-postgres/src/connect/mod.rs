@@ -26,7 +26,7 @@ pub use sql::Sql;
 pub use version::ServerVersion;
 
 pub(crate) use flow::Flow;
-pub(crate) use message_sizes::{LargeMessages, MessageSizes};
+pub(crate) use message_sizes::{CurrentSize, MessageSizes};
 pub(crate) use session::Session;
 pub(crate) use transport::Transport;
 pub(crate) use wire::{Received, Wire};

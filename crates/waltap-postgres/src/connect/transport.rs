@@ -8,9 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::gathering::{Gathering, PAUSE_ON_UNIX_SOCKET};
+use super::gathering::{Gathering, ON_UNIX_SOCKET};
 use super::late::Late;
-use super::message_sizes::LargeMessages;
+use super::message_sizes::CurrentSize;
 
 /// The stream of bytes under a session.
 pub(crate) enum Transport {
@@ -22,14 +22,14 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// From now on, lets what is to be read come together while much comes.
-    pub(crate) fn gather(&mut self, messages_are_large: LargeMessages) -> io::Result<()> {
+    pub(crate) fn gather(&mut self, messages: CurrentSize) -> io::Result<()> {
         match self {
-            Transport::Tcp(stream) => stream.gather_packets(messages_are_large),
+            Transport::Tcp(stream) => stream.gather_packets(messages),
             Transport::Unix(stream) => {
-                stream.gather(Gathering::new(PAUSE_ON_UNIX_SOCKET)?);
+                stream.gather(Gathering::new(ON_UNIX_SOCKET, messages)?);
                 Ok(())
             }
-            Transport::Tls(stream) => stream.get_mut().0.gather_packets(messages_are_large),
+            Transport::Tls(stream) => stream.get_mut().0.gather_packets(messages),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::message_sizes::LargeMessages;
+use super::message_sizes::{CurrentSize, Size};
 
 /// What the kernel is asked for; it takes twice as much, for what it keeps beside the bytes (socket(7), SO_RCVBUF).
 const BYTES: u32 = 32 * 1024;
@@ -60,7 +60,7 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 #[derive(Debug)]
 pub(super) struct Window {
     width: Width,
-    messages_are_large: LargeMessages,
+    messages: CurrentSize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,14 +77,14 @@ enum Width {
 
 impl Window {
     /// None where the connection has no small window, which it has from a server on this machine alone.
-    pub(super) fn of(socket: &TcpStream, messages_are_large: LargeMessages) -> io::Result<Option<Window>> {
+    pub(super) fn of(socket: &TcpStream, messages: CurrentSize) -> io::Result<Option<Window>> {
         let is_small = is_here(socket.peer_addr()?) && SockRef::from(socket).recv_buffer_size()? <= 2 * BYTES as usize;
-        Ok(is_small.then_some(Window { width: Width::Small, messages_are_large }))
+        Ok(is_small.then_some(Window { width: Width::Small, messages }))
     }
 
     /// So many bytes were read just now: has the window suit the messages.
     pub(super) fn note(&mut self, socket: &impl AsFd, count: usize) {
-        let changed = match (self.width, self.messages_are_large.get()) {
+        let changed = match (self.width, self.messages.get() > Size::Small) {
             (Width::Small, false) | (Width::Wide, true) | (Width::Fixed, _) => return,
             (Width::Small, true) => buffer(socket, WIDE_BYTES).and_then(|()| clamp(socket, WIDE_BYTES)).map(|()| Width::Wide),
             (Width::Promised { .. }, true) => clamp(socket, WIDE_BYTES).map(|()| Width::Wide),
@@ -260,17 +260,17 @@ mod tests {
     #[tokio::test]
     async fn the_window_is_wide_while_messages_are_large_and_nothing_waits_when_it_changes() {
         let (mut near, far) = pair().await;
-        let messages = LargeMessages::default();
+        let messages = CurrentSize::default();
         let mut window = Window::of(&near, messages.clone()).unwrap().expect("it is small");
         let mut waits = 0;
         for _ in 0..10 {
-            messages.set(false);
+            messages.set(Size::Small);
             waits += stream(&mut near, &far, &mut window, 300, 1_000_000).await;
             assert_eq!(window.width, Width::Small);
             assert!(SockRef::from(&near).recv_buffer_size().unwrap() <= 2 * BYTES as usize);
             // How much of its buffer the kernel offers goes by what packets have taken lately.
             let small = width(&mut near, &far).await;
-            messages.set(true);
+            messages.set(Size::Huge);
             waits += stream(&mut near, &far, &mut window, 8_000, 1_000_000).await;
             assert_eq!(window.width, Width::Wide);
             let wide = width(&mut near, &far).await;

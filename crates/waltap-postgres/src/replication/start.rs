@@ -11,7 +11,7 @@ use waltap_pgoutput::Lsn;
 use super::inbox::Inbox;
 use super::vigil::Vigil;
 use super::{ReplicationConnection, ReplicationStream, StatusHandle, command, sender_timeout, status};
-use crate::connect::{LargeMessages, Received};
+use crate::connect::{CurrentSize, Received};
 use crate::server_error::{Doing, Failure, ServerError};
 
 /// However patient the server is, a status goes out this often, so that it shows on the server what we have.
@@ -68,13 +68,13 @@ impl ReplicationConnection {
         );
         let vigil = Vigil::new(sender_timeout, self.version());
         let (mut transport, rest) = self.session.wire.into_parts();
-        let large_messages = LargeMessages::default();
-        if let Err(error) = transport.gather(large_messages.clone()) {
+        let message_size = CurrentSize::default();
+        if let Err(error) = transport.gather(message_size.clone()) {
             tracing::warn!(slot = options.slot, %error, "reading the stream as it comes, which is slower");
         }
         let (reader, writer) = tokio::io::split(transport);
         let (handle, task) = status::start(writer, interval);
-        let stream = ReplicationStream::new(options.slot, reader, Inbox::new(&rest), task, handle.clone(), vigil, large_messages);
+        let stream = ReplicationStream::new(options.slot, reader, Inbox::new(&rest), task, handle.clone(), vigil, message_size);
         Ok((stream, handle))
     }
 

@@ -13,7 +13,7 @@ use super::StatusHandle;
 use super::inbox::{Envelope, Inbox};
 use super::status::StatusTask;
 use super::vigil::Vigil;
-use crate::connect::{Flow, LargeMessages, MessageSizes, Transport};
+use crate::connect::{CurrentSize, Flow, MessageSizes, Transport};
 use crate::server_error::{Doing, Failure, ServerError, Subject};
 
 /// What [`ReplicationStream::fill`] found.
@@ -23,15 +23,6 @@ pub enum Filled {
     Data,
     /// The server ended the stream: it is shutting down. No frame is left.
     Ended,
-}
-
-/// Bytes that were read and not yet looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// How many.
-    pub bytes: usize,
-    /// When the first of them came.
-    pub since: Instant,
 }
 
 /// The reading half of a replication session.
@@ -52,10 +43,8 @@ pub struct ReplicationStream {
     vigil: Vigil,
     flow: Flow,
     sizes: MessageSizes,
-    /// What was read since there was no whole frame.
-    waiting: Option<Waiting>,
-    /// Why nothing more comes, for when what came before is taken.
-    failed: Option<Error>,
+    /// When the first of what was read since there was no whole frame came.
+    waiting_since: Option<Instant>,
     /// The server has ended its side.
     ended: bool,
 }
@@ -68,22 +57,10 @@ impl ReplicationStream {
         status_task: StatusTask,
         status: StatusHandle,
         vigil: Vigil,
-        large_messages: LargeMessages,
+        message_size: CurrentSize,
     ) -> Self {
-        let (flow, sizes) = (Flow::begun(Instant::now()), MessageSizes::new(large_messages));
-        ReplicationStream {
-            slot,
-            reader,
-            inbox,
-            status_task,
-            status,
-            vigil,
-            flow,
-            sizes,
-            waiting: None,
-            failed: None,
-            ended: false,
-        }
+        let (flow, sizes) = (Flow::begun(Instant::now()), MessageSizes::new(message_size));
+        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, sizes, waiting_since: None, ended: false }
     }
 
     /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
@@ -91,9 +68,6 @@ impl ReplicationStream {
     ///
     /// Frames that are still in the buffer stay. An error of the status task comes out here. After an error the stream is of no more use.
     pub async fn fill(&mut self) -> Result<Filled> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         if self.ended {
             return Ok(Filled::Ended);
         }
@@ -108,7 +82,7 @@ impl ReplicationStream {
                     listening.heard();
                     let now = Instant::now();
                     self.flow.note(count, now);
-                    self.waiting.get_or_insert(Waiting { bytes: 0, since: now }).bytes += count;
+                    self.waiting_since.get_or_insert(now);
                     Ok(Filled::Data)
                 }
                 Err(error) => Err(lost("the connection broke").source(error)),
@@ -121,14 +95,9 @@ impl ReplicationStream {
         }
     }
 
-    /// Has the next [`ReplicationStream::fill`] fail with what one has failed with already: for who takes the frames first that came before.
-    pub fn put_off(&mut self, error: Error) {
-        self.failed = Some(error);
-    }
-
-    /// What was read since [`ReplicationStream::next_frame`] last had nothing more.
-    pub fn waiting(&self) -> Option<Waiting> {
-        self.waiting
+    /// When the first of what was read since [`ReplicationStream::next_frame`] last had nothing more came.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since
     }
 
     /// Whether much comes, from some ten thousand rows a second on, as a backlog does.
@@ -151,7 +120,7 @@ impl ReplicationStream {
             }
             self.control(envelope)?;
         }
-        self.waiting = None;
+        self.waiting_since = None;
         Ok(None)
     }
 

@@ -30,7 +30,7 @@ impl Session<'_> {
             }
         }
         self.note_events(Instant::now());
-        self.stream.sink.flush().await
+        self.stream.sink.end_batch().await
     }
 
     /// Sends all that is left of a chunk that is being sent.
