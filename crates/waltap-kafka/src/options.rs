@@ -20,15 +20,13 @@ pub const QUEUE_BYTES_DEFAULT: usize = 16 << 20;
 /// The smallest queue that makes sense: below this a producer waits for Kafka after every few records.
 const QUEUE_BYTES_MIN: usize = 4 << 10;
 
-/// How long a batch waits for more records while they come: as long as in Kafka's own client (KIP-1030). When none come it does not wait.
-///
-/// It is longer than a broker takes for a request as a rule. librdkafka has one request of a partition on its way at a time, when it is idempotent and the
-/// request holds more than a few records, and while a record has waited longer than this for the next one, its thread asks for the answer again and again,
-/// without a pause and on a whole processor (`rd_kafka_broker_producer_serve` of 2.12).
-pub const LINGER_DEFAULT: Duration = Duration::from_millis(5);
+/// How long a batch waits for more records: long enough to fill batches at a few thousand records a second, short enough to stay out of
+/// the way of a reader who waits for a commit.
+pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
 
-/// How long a batch waits at least when rows are read in bulk, with a queue of [`QUEUE_BYTES_DEFAULT`]: about as long as a queue that is always full keeps a
-/// record.
+/// How long a batch waits at least when rows are read in bulk, with a queue of [`QUEUE_BYTES_DEFAULT`]. librdkafka has one request of a partition
+/// on its way at a time, and while a record has waited longer than this for the next one, its thread asks for the answer again and again, on
+/// a processor that COPY and the broker need. It is about as long as a queue that is always full keeps a record.
 const BULK_LINGER: Duration = Duration::from_millis(30);
 
 /// The largest record sent, as in librdkafka and a little under Kafka's own default (1,048,588 with overhead), so that a record that the
@@ -108,7 +106,7 @@ pub struct Settings {
     pub properties: Vec<Property>,
     /// How many bytes may wait for Kafka in one producer.
     pub queue_bytes: usize,
-    /// How long a batch waits for more records, unless [`Producer::hasten`](crate::Producer::hasten) says that none come.
+    /// How long a batch waits for more records.
     pub linger: Duration,
     /// How batches are compressed.
     pub compression: Compression,
@@ -141,7 +139,6 @@ pub struct Options {
     /// What a producer is made with, the user's properties included.
     properties: BTreeMap<String, String>,
     username: Option<String>,
-    lingers_always: bool,
 }
 
 impl Options {
@@ -164,9 +161,7 @@ impl Options {
         let backstop = settings.queue_bytes.saturating_mul(2).saturating_add(message_bytes_max).div_ceil(1024);
         properties.insert("queue.buffering.max.kbytes".to_owned(), backstop.min(i32::MAX as usize).to_string());
         let username = properties.get("sasl.username").cloned();
-        let lingers_always = settings.properties.iter().any(|property| property.canonical_name() == "linger.ms");
-        let options =
-            Options { brokers, queue_bytes: settings.queue_bytes, message_bytes_max, properties, username, lingers_always };
+        let options = Options { brokers, queue_bytes: settings.queue_bytes, message_bytes_max, properties, username };
         options.producer_config().create_native_config().map_err(|error| property_error(&error))?;
         Ok(options)
     }
@@ -242,11 +237,6 @@ impl Options {
     pub fn transaction_timeout(&self) -> Duration {
         let millis = self.properties.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
         Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
-    }
-
-    /// Whether the user has chosen how long batches wait: then they do so also when nothing more is to come.
-    pub(crate) fn lingers_always(&self) -> bool {
-        self.lingers_always
     }
 
     /// How often clients say how they stand with the brokers, in milliseconds.

@@ -56,7 +56,6 @@ pub struct Producer {
     topics: TopicHandles,
     shared: Arc<Shared>,
     poll_thread: Thread,
-    may_hasten: bool,
 }
 
 impl Producer {
@@ -68,7 +67,7 @@ impl Producer {
         let native = Arc::new(native.map_err(|error| options::property_error(&error))?);
         let poll_thread = poll::start(Arc::clone(&native))?;
         let topics = TopicHandles::new(Arc::clone(&native));
-        Ok(Producer { native, topics, shared, poll_thread, may_hasten: !options.lingers_always() })
+        Ok(Producer { native, topics, shared, poll_thread })
     }
 
     /// Hands a record to Kafka's client, which copies it. Never blocks.
@@ -152,13 +151,6 @@ impl Producer {
         }
     }
 
-    /// Says that nothing more comes for the moment: what was taken goes without waiting for company, unless the user has chosen how long it waits.
-    pub fn hasten(&self) {
-        if self.may_hasten {
-            self.shared.hasten(&self.poll_thread);
-        }
-    }
-
     /// Waits until there is room for a good number of records after [`SendError::Full`].
     pub async fn space(&self) {
         self.shared.space().await;
@@ -188,7 +180,6 @@ impl Producer {
     ///
     /// Fails with a transient error when that takes longer than `timeout`; the records stay in flight then.
     pub async fn drain(&self, timeout: Duration) -> Result<()> {
-        self.hasten();
         let deadline = Instant::now() + timeout;
         match tokio::time::timeout_at(deadline, self.shared.empty()).await {
             Ok(()) if self.shared.has_ended() => Err(self.shared.ended_error()),

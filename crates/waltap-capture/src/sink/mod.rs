@@ -120,23 +120,15 @@ impl Sink {
         }
     }
 
-    /// Ends a batch that others follow at once.
-    pub(crate) async fn end_batch(&self) -> Result<()> {
+    /// Ends a batch: nothing of it is held back for company.
+    pub(crate) async fn flush(&self) -> Result<()> {
         match self {
-            // librdkafka decides when it is sent.
+            // librdkafka's linger does it.
             Sink::Kafka(_) | Sink::Transactional(_) => Ok(()),
             #[cfg(test)]
             Sink::Simulated(_) => Ok(()),
             Sink::Output(output) => output.flush().await,
         }
-    }
-
-    /// Holds nothing back that was taken: for the moment no more comes.
-    pub(crate) async fn flush(&self) -> Result<()> {
-        if let Sink::Kafka(producer) | Sink::Transactional(producer) = self {
-            producer.hasten();
-        }
-        self.end_batch().await
     }
 
     /// Whether nothing is seen before [`Sink::commit`].

@@ -108,7 +108,7 @@ impl Worker {
             }
             self.context.board.facts().snapshot_rows += sender.rows - before;
             counters.add(std::mem::take(&mut sender.events), std::mem::take(&mut sender.bytes));
-            self.sink.end_batch().await?;
+            self.sink.flush().await?;
             drop(may_send);
             if !more {
                 return Ok(sender.records);

@@ -1,11 +1,11 @@
 //! The stream of a slot, and what the server is told of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use waltap_error::Result;
+use waltap_error::{Error, Result};
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
-use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle};
+use waltap_postgres::replication::{Filled, ReplicationStream, StatusHandle, Waiting};
 
 /// The frames of a slot as they come from the server.
 pub(crate) enum Wire {
@@ -24,12 +24,21 @@ impl Wire {
         }
     }
 
-    /// When the first of what has come since there was no whole frame came.
-    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+    /// What has come since there was no whole frame.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
         match self {
-            Wire::Postgres(stream) => stream.waiting_since(),
+            Wire::Postgres(stream) => stream.waiting(),
             #[cfg(test)]
-            Wire::Simulated(wire) => wire.waiting_since(),
+            Wire::Simulated(wire) => wire.waiting(),
+        }
+    }
+
+    /// Has the next [`Wire::fill`] fail with what one has failed with already.
+    pub(crate) fn put_off(&mut self, error: Error) {
+        match self {
+            Wire::Postgres(stream) => stream.put_off(error),
+            #[cfg(test)]
+            Wire::Simulated(wire) => wire.put_off(error),
         }
     }
 

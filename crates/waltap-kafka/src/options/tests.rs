@@ -17,14 +17,6 @@ fn a_property_of_the_user_replaces_ours_under_any_synonym() {
 }
 
 #[test]
-fn who_chooses_how_long_batches_wait_has_them_wait_always() {
-    assert!(!with(&[]).unwrap().lingers_always());
-    assert!(!Options::new(Settings { linger: Duration::from_secs(1), ..Settings::default() }).unwrap().lingers_always());
-    assert!(with(&[("linger.ms", "1")]).unwrap().lingers_always());
-    assert!(with(&[("queue.buffering.max.ms", "1")]).unwrap().for_bulk().lingers_always());
-}
-
-#[test]
 fn the_guarantees_are_set() {
     let config = with(&[]).unwrap().producer_config();
     for (name, value) in

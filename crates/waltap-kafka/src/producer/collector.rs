@@ -82,10 +82,6 @@ impl Collector {
         self.shared.records() == 0
     }
 
-    pub(super) fn take_haste(&self) -> bool {
-        self.shared.take_haste()
-    }
-
     pub(super) fn has_ended(&self) -> bool {
         self.shared.has_ended()
     }

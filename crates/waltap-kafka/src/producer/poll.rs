@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use waltap_error::{Code, Error, Result};
 
@@ -35,11 +34,7 @@ fn run(native: &Arc<BaseProducer<Collector>>) {
     let mut round = Instant::now();
     // Alone with it, the producer was dropped. Then librdkafka's client is destroyed here, where nobody waits for it.
     while Arc::strong_count(native) > 1 {
-        match (collector.take_haste(), collector.is_idle()) {
-            (true, false) => hasten(native),
-            (false, false) => thread::park_timeout(LOOK),
-            (_, true) => thread::park_timeout(IDLE),
-        }
+        thread::park_timeout(if collector.is_idle() { IDLE } else { LOOK });
         take_all(native);
         if collector.is_idle() || round.elapsed() >= ROUND {
             collector.finish_round();
@@ -48,16 +43,6 @@ fn run(native: &Arc<BaseProducer<Collector>>) {
         if let Some(topics) = collector.take_question() {
             replicas::ask(native, topics);
         }
-    }
-}
-
-/// Has librdkafka send what waits for company, and waits as long as for reports otherwise: in that time its thread is awake and has sent it, unless a request
-/// of the same partition is on its way. That this takes reports too is not so where they come as events, as rdkafka has them.
-fn hasten(native: &BaseProducer<Collector>) {
-    // SAFETY: the client lives, and the call only waits.
-    #[allow(unsafe_code)]
-    unsafe {
-        bindings::rd_kafka_flush(native.client().native_ptr(), LOOK.as_millis() as i32);
     }
 }
 

@@ -26,8 +26,6 @@ pub struct InFlight {
 pub(super) struct Shared {
     records: AtomicU64,
     bytes: AtomicU64,
-    /// Set when what is in flight is not to wait for company.
-    hastened: AtomicBool,
     /// Woken whenever reports came in.
     reported: Notify,
     native_full: AtomicBool,
@@ -53,7 +51,6 @@ impl Shared {
         Shared {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            hastened: AtomicBool::new(false),
             reported: Notify::new(),
             native_full: AtomicBool::new(false),
             muted: AtomicBool::new(false),
@@ -78,17 +75,6 @@ impl Shared {
             poll_thread.unpark();
         }
         true
-    }
-
-    pub(super) fn hasten(&self, poll_thread: &Thread) {
-        if self.records() > 0 && !self.hastened.swap(true, Ordering::Relaxed) {
-            poll_thread.unpark();
-        }
-    }
-
-    /// Whether something in flight is not to wait for company: what was there when this was asked for, or all of a transaction that is being committed.
-    pub(super) fn take_haste(&self) -> bool {
-        self.hastened.swap(false, Ordering::Relaxed) || self.is_committing()
     }
 
     pub(super) fn release(&self, records: u64, bytes: u64) {

@@ -61,9 +61,8 @@ impl Producer {
     ///
     /// After an error it is not known whether Kafka has committed: the next producer of this id finds out.
     pub async fn commit(&self) -> Result<()> {
-        // From here on nothing waits for company.
-        let _committing = Committing::begin(&self.shared);
         self.shared.empty().await;
+        let _committing = Committing::begin(&self.shared);
         self.call(|native| {
             wait_until_flushed(native);
             // For ever: that a transaction takes too long is for Kafka to say, and librdkafka passes it on.

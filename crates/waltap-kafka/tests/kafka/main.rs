@@ -29,11 +29,6 @@ fn options_with(brokers: &str, properties: &[(&str, &str)]) -> Options {
     Options::new(Settings { brokers: brokers.to_owned(), properties, ..Settings::default() }).unwrap()
 }
 
-/// With batches that wait for company longer than any test, unless they are not to.
-fn lingering(brokers: &str) -> Options {
-    Options::new(Settings { brokers: brokers.to_owned(), linger: 5 * PATIENCE, ..Settings::default() }).unwrap()
-}
-
 fn specification(name: &str, partitions: i32, configuration: &[(&str, &str)]) -> TopicSpecification {
     let configuration = configuration.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     TopicSpecification { name: name.to_owned(), partitions, replication_factor: 1, configuration, known_partitions: None }

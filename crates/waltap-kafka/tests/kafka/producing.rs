@@ -1,13 +1,12 @@
 //! The producer against a real Kafka.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use waltap_error::{Code, Kind};
 use waltap_kafka::{Options, Producer, SendError, Settings, Tail, TailRecord, TailStart};
 
 use crate::recorder::Recorder;
-use crate::{PATIENCE, broker, lingering, options_with, topic};
+use crate::{PATIENCE, broker, options_with, topic};
 
 async fn read(topic: &str) -> Vec<TailRecord> {
     let options = options_with(&broker::brokers(), &[]);
@@ -247,28 +246,6 @@ async fn a_lone_record_is_confirmed_without_delay() {
     }
     assert_eq!(recorder.look(|recorded| recorded.batches), 20);
     producer.close(PATIENCE).await.unwrap();
-}
-
-#[tokio::test]
-async fn when_no_more_comes_nothing_waits_for_company() {
-    let topic = topic("haste", 1, &[]).await;
-    let recorder = Recorder::default();
-    let producer = Producer::start(&lingering(&broker::brokers()), recorder.clone()).unwrap();
-    for number in 0..20 {
-        // A few at once, so that later ones find a request on its way.
-        for _ in 0..10 {
-            producer.send(&topic, None, None, Some(b"x"), number).unwrap();
-        }
-        tokio::time::timeout(PATIENCE, async {
-            while producer.in_flight().records > 0 {
-                producer.hasten();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
-        .expect("it waits for company");
-    }
-    assert_eq!(recorder.total(), 200);
 }
 
 #[tokio::test]

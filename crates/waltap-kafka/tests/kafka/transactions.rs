@@ -6,7 +6,7 @@ use waltap_error::{Code, Kind};
 use waltap_kafka::{Options, Producer, ProgressTopic, SendError, Tail, TailStart};
 
 use crate::recorder::Recorder;
-use crate::{PATIENCE, broker, lingering, options_with, topic, unique};
+use crate::{PATIENCE, broker, options_with, topic, unique};
 
 fn options() -> Options {
     options_with(&broker::brokers(), &[])
@@ -44,18 +44,6 @@ async fn a_commit_is_seen_as_a_whole_and_every_record_of_it_is_reported() {
     }
     // One without records is no trouble.
     producer.commit().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_commit_waits_for_no_company() {
-    let topic = topic("haste-commit", 1, &[]).await;
-    let options = lingering(&broker::brokers());
-    let producer = Producer::start_transactional(&options, &unique("haste"), Recorder::default(), PATIENCE).await.unwrap();
-    for number in 0..20 {
-        send(&producer, &topic, &number.to_string());
-        tokio::time::timeout(PATIENCE, producer.commit()).await.expect("it waits for company").unwrap();
-    }
-    assert_eq!(committed(&topic).await.len(), 20);
 }
 
 #[tokio::test]

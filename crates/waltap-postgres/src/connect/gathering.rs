@@ -12,7 +12,7 @@ use super::alarm::Alarm;
 use super::flow::Flow;
 use super::message_sizes::{CurrentSize, Size};
 
-/// An alarm that is set for no time at all never rings.
+/// A shorter one is no pause: setting the alarm takes as long.
 const PAUSE_MIN: Duration = Duration::from_micros(10);
 
 /// How bytes come together on a path.

@@ -15,5 +15,5 @@ pub use connection::{ReplicationConnection, SystemIdentity};
 pub use slot::{CreatedSlot, SlotOptions};
 pub use start::StartOptions;
 pub use status::StatusHandle;
-pub use stream::{Filled, ReplicationStream};
+pub use stream::{Filled, ReplicationStream, Waiting};
 pub use timeline::TimelineHistory;

@@ -25,6 +25,15 @@ pub enum Filled {
     Ended,
 }
 
+/// Bytes that were read and not yet looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub bytes: usize,
+    /// When the first of them came.
+    pub since: Instant,
+}
+
 /// The reading half of a replication session.
 ///
 /// ```text
@@ -43,8 +52,10 @@ pub struct ReplicationStream {
     vigil: Vigil,
     flow: Flow,
     sizes: MessageSizes,
-    /// When the first of what was read since there was no whole frame came.
-    waiting_since: Option<Instant>,
+    /// What was read since there was no whole frame.
+    waiting: Option<Waiting>,
+    /// Why nothing more comes, for when what came before is taken.
+    failed: Option<Error>,
     /// The server has ended its side.
     ended: bool,
 }
@@ -60,7 +71,19 @@ impl ReplicationStream {
         message_size: CurrentSize,
     ) -> Self {
         let (flow, sizes) = (Flow::begun(Instant::now()), MessageSizes::new(message_size));
-        ReplicationStream { slot, reader, inbox, status_task, status, vigil, flow, sizes, waiting_since: None, ended: false }
+        ReplicationStream {
+            slot,
+            reader,
+            inbox,
+            status_task,
+            status,
+            vigil,
+            flow,
+            sizes,
+            waiting: None,
+            failed: None,
+            ended: false,
+        }
     }
 
     /// Waits for bytes and takes all that the kernel has, up to the size of the buffer; while much comes, a little late, so that it comes in
@@ -68,6 +91,9 @@ impl ReplicationStream {
     ///
     /// Frames that are still in the buffer stay. An error of the status task comes out here. After an error the stream is of no more use.
     pub async fn fill(&mut self) -> Result<Filled> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if self.ended {
             return Ok(Filled::Ended);
         }
@@ -82,7 +108,7 @@ impl ReplicationStream {
                     listening.heard();
                     let now = Instant::now();
                     self.flow.note(count, now);
-                    self.waiting_since.get_or_insert(now);
+                    self.waiting.get_or_insert(Waiting { bytes: 0, since: now }).bytes += count;
                     Ok(Filled::Data)
                 }
                 Err(error) => Err(lost("the connection broke").source(error)),
@@ -95,9 +121,14 @@ impl ReplicationStream {
         }
     }
 
-    /// When the first of what was read since [`ReplicationStream::next_frame`] last had nothing more came.
-    pub fn waiting_since(&self) -> Option<Instant> {
-        self.waiting_since
+    /// Has the next [`ReplicationStream::fill`] fail with what one has failed with already: for who takes the frames first that came before.
+    pub fn put_off(&mut self, error: Error) {
+        self.failed = Some(error);
+    }
+
+    /// What was read since [`ReplicationStream::next_frame`] last had nothing more.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.waiting
     }
 
     /// Whether much comes, from some ten thousand rows a second on, as a backlog does.
@@ -120,7 +151,7 @@ impl ReplicationStream {
             }
             self.control(envelope)?;
         }
-        self.waiting_since = None;
+        self.waiting = None;
         Ok(None)
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use waltap_error::{Code, Error, Result};
 use waltap_ledger::Durable;
 use waltap_pgoutput::Lsn;
-use waltap_postgres::replication::{Filled, StartOptions};
+use waltap_postgres::replication::{Filled, StartOptions, Waiting};
 
 use super::super::checker;
 use super::super::world::{World, lost};
@@ -30,8 +30,10 @@ pub(crate) struct Wire {
     /// When what is on its way arrives. Kept here, so that whoever stops waiting loses nothing.
     arrives: Option<Instant>,
     keepalive: Option<Instant>,
-    /// When the first of what has arrived since there was nothing left to take did so.
-    waiting_since: Option<std::time::Instant>,
+    /// What has arrived since there was nothing left to take.
+    waiting: Option<Waiting>,
+    /// What the next waiting fails with.
+    failed: Option<Error>,
 }
 
 impl Wire {
@@ -43,10 +45,13 @@ impl Wire {
         };
         let slot = options.slot.clone();
         let (frames, current) = (VecDeque::new(), Vec::new());
-        Wire { connection, slot, walsender, status, frames, current, arrives: None, keepalive: None, waiting_since: None }
+        Wire { connection, slot, walsender, status, frames, current, arrives: None, keepalive: None, waiting: None, failed: None }
     }
 
     pub(crate) async fn fill(&mut self) -> Result<Filled> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let world = self.connection.world.clone();
         loop {
             let Some(until) = self.next_arrival()? else { return Ok(Filled::Ended) };
@@ -62,13 +67,17 @@ impl Wire {
         }
     }
 
-    pub(crate) fn waiting_since(&self) -> Option<std::time::Instant> {
-        self.waiting_since
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        self.waiting
     }
 
-    /// Whenever more than one frame waits.
+    /// Whenever more than one frame waits, so that frames are held back often.
     pub(crate) fn flows(&self) -> bool {
         self.frames.len() > 1
+    }
+
+    pub(crate) fn put_off(&mut self, error: Error) {
+        self.failed = Some(error);
     }
 
     /// When something arrives next; `None` when the server has ended the stream.
@@ -126,7 +135,8 @@ impl Wire {
             state.note(|| format!("{blocks} blocks: what comes before its commit"));
         }
         if count > 0 {
-            self.waiting_since.get_or_insert_with(|| now.into_std());
+            let bytes = self.frames.iter().map(Vec::len).sum();
+            self.waiting = Some(Waiting { bytes, since: self.waiting.map_or_else(|| now.into_std(), |waiting| waiting.since) });
         }
         state.note(|| format!("{count} frames arrive, the server has sent up to {sent}"));
         count > 0
@@ -134,7 +144,7 @@ impl Wire {
 
     pub(crate) fn next_frame(&mut self) -> Result<Option<&[u8]>> {
         let Some(frame) = self.frames.pop_front() else {
-            self.waiting_since = None;
+            self.waiting = None;
             return Ok(None);
         };
         self.current = frame;

@@ -14,7 +14,7 @@ use crate::source::Wire;
 impl Session<'_> {
     /// Takes every frame that has arrived.
     pub(super) async fn take_batch(&mut self, wire: &mut Wire) -> Result<()> {
-        self.begin_batch(wire.waiting_since().map(Instant::from_std));
+        self.begin_batch(wire.waiting().map(|waiting| Instant::from_std(waiting.since)));
         self.is_cut = false;
         if self.may_send_slice() {
             self.send_slice(SLICE_ROWS).await?;
@@ -43,7 +43,7 @@ impl Session<'_> {
                 break;
             }
         }
-        self.end_batch(wire.flows()).await
+        self.end_batch().await
     }
 
     /// Begins a batch of frames that came then; by default they come now.
@@ -52,13 +52,9 @@ impl Session<'_> {
         self.batch_began = came.unwrap_or_else(Instant::now);
     }
 
-    /// `flows`: the next one follows at once.
-    pub(super) async fn end_batch(&mut self, flows: bool) -> Result<()> {
-        match flows {
-            true => self.stream.sink.end_batch().await?,
-            false => self.stream.sink.flush().await?,
-        }
-        self.stream.tables.publish_counts();
+    pub(super) async fn end_batch(&mut self) -> Result<()> {
+        self.stream.sink.flush().await?;
+        self.batch_tables = self.stream.tables.publish_counts();
         self.status.received(self.stream.received());
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Session<'_> {
                 if self.replaying.is_some() {
                     let piece = next_piece(&mut self.replaying).await?;
                     self.take_piece(piece).await?;
-                } else if wire.waiting_since().is_some() || wire.fill().await? == Filled::Data {
+                } else if wire.waiting().is_some() || wire.fill().await? == Filled::Data {
                     self.take_batch(wire).await?;
                 } else {
                     break;

@@ -3,6 +3,7 @@
 mod asks;
 mod batches;
 mod board;
+mod bursts;
 mod chunks;
 mod delivery;
 mod ending;
@@ -120,4 +121,6 @@ struct Session<'a> {
     events_shown: u64,
     /// When the frames that are being taken had come.
     batch_began: Instant,
+    /// Of how many tables the last batch was.
+    batch_tables: usize,
 }

@@ -85,7 +85,6 @@ impl Session<'_> {
     /// Takes a piece, or the end.
     pub(super) async fn take_piece(&mut self, piece: Option<Piece>) -> Result<()> {
         self.begin_batch(None);
-        let is_last = piece.is_none();
         match piece {
             Some(piece) => {
                 for (lsn, data) in piece.records() {
@@ -99,7 +98,7 @@ impl Session<'_> {
                 }
             }
         }
-        self.end_batch(!is_last).await
+        self.end_batch().await
     }
 
     async fn take_replayed(&mut self, lsn: Lsn, data: &[u8]) -> Result<()> {

@@ -101,6 +101,7 @@ pub(super) async fn stream(context: &Context, ready: Ready, shutdown: &mut watch
         confirmations: Vec::new(),
         events_shown: 0,
         batch_began: Instant::now(),
+        batch_tables: 0,
     };
     // Boxed: it is made once a session.
     let work = claim.while_held(Box::pin(session.work(&mut wire, held, shutdown)));

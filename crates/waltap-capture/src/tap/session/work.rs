@@ -14,7 +14,7 @@ use super::chunks::{SLICE_ROWS, slice_due};
 use super::ending::patience_ended;
 use super::replaying::next_piece;
 use super::rows::ready;
-use super::{Session, until_shutdown};
+use super::{Session, bursts, until_shutdown};
 use crate::source::Wire;
 
 /// Waits until then; for ever when there is no such time. Cancel safe.
@@ -23,11 +23,6 @@ async fn reached(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// Waits for frames, unless a batch was cut off and left some. Cancel safe.
-async fn frames(wire: &mut Wire, is_cut: bool) -> Result<Filled> {
-    if is_cut || wire.waiting_since().is_some() { Ok(Filled::Data) } else { wire.fill().await }
 }
 
 impl Session<'_> {
@@ -54,6 +49,8 @@ impl Session<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.begins_anew {
             let (commit_time, next_slice) = (self.commit_time(), self.chunks.slice_due());
+            // Rows of chunks go with each batch, and would always be on their way.
+            let may_wait = self.batch_tables <= bursts::TABLES_MAX && !self.chunks.is_sending();
             // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
             // none of the others is ready again at once.
             tokio::select! {
@@ -98,8 +95,8 @@ impl Session<'_> {
                         taken = self.go_on_replaying(piece, wire) => taken?,
                     }
                 }
-                // Before the commit: what has come already goes into it.
-                filled = frames(wire, self.is_cut), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
+                // Before the commit: what has come already goes into it, but for what waits until Kafka is done.
+                filled = bursts::next(wire, &self.stream.sink, self.is_cut, may_wait), if self.replaying.is_none() && !self.awaits_snapshot() => match filled? {
                     Filled::Ended => return Err(ended_by_server()),
                     Filled::Data => tokio::select! {
                         biased;

@@ -30,7 +30,7 @@ impl Session<'_> {
             }
         }
         self.note_events(Instant::now());
-        self.stream.sink.end_batch().await
+        self.stream.sink.flush().await
     }
 
     /// Sends all that is left of a chunk that is being sent.
