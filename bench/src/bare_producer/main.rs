@@ -2,9 +2,8 @@
 //! that writes to Kafka.
 //!
 //! `bare-producer BROKERS LIST SECONDS`. A line of the list is a topic of one partition, and the offsets from and up to which waltap's records are
-//! read; all are brought into the order of their positions and sent to the same topics again,
-//! and again until so many seconds are over. Before that it stops itself by a signal, so
-//! that whoever measures can begin.
+//! read; all are brought into the order of their positions and sent to the same topics, once, and again until so many seconds are over. Before that it stops
+//! itself by a signal, so that whoever measures can begin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use waltap_bench::{parameters, table};
 use waltap_tests::{Kafka, Kit, Postgres, Result, Sql, run_within};
 
 use capture::PLAIN;
-use contender::{CONTENDERS, Contender, clean_up};
+use contender::{CONTENDERS, Contender};
 use path::{PATHS, Path, Route};
 use report::Report;
 use topics::Topics;
@@ -60,6 +60,11 @@ impl Wanted {
                 None => vec![Path::Direct],
             },
         })
+    }
+
+    /// Whether Kafka has a part in what any contender does.
+    fn fill_topics(&self) -> bool {
+        self.contenders.iter().any(Contender::fills_topics)
     }
 
     /// Those for whom a path is another than the direct one.
@@ -149,9 +154,8 @@ async fn measure(
     let log_bytes = postgres.written().await? - before;
     // So that a keepalive, or a change, comes that is behind the end.
     sql.run("SELECT pg_logical_emit_message(true, 'bench', 'the end'); SELECT pg_switch_wal(); CHECKPOINT").await?;
-    if wanted.contenders.iter().any(Contender::fills_topics) {
-        replay::warm_up(&bench, &warm_up_capture(&bench), &end).await?;
-        clean_up(&bench, &warm_up_capture(&bench), true).await?;
+    if wanted.fill_topics() {
+        replay::warm_up(&bench, &end).await?;
     }
     let mut report = Report::new(workload, route.path, bench.written.rows, log_bytes);
     for round in 0..wanted.rounds {
@@ -167,18 +171,13 @@ async fn measure(
     Ok(report)
 }
 
-/// The capture whose records warm the broker up.
-fn warm_up_capture(bench: &Bench<'_>) -> String {
-    format!("{}_{}warm", bench.workload.name, bench.route.path.slug())
-}
-
 /// A slot for each turn, all at the same place of the log.
 async fn prepare_slots(bench: &Bench<'_>, sql: &Sql, wanted: &Wanted) -> Result {
     let turns = || (0..wanted.rounds).flat_map(|round| wanted.contenders.iter().map(move |contender| (contender, round)));
     let mut captures: Vec<_> =
         turns().filter_map(|(contender, round)| Some((contender.manner()?, contender.slot(bench, round)))).collect();
-    if wanted.contenders.iter().any(Contender::fills_topics) {
-        captures.push((PLAIN, warm_up_capture(bench)));
+    if wanted.fill_topics() {
+        captures.push((PLAIN, replay::warm_up_capture(bench)));
     }
     capture::prepare(bench, sql, &captures).await?;
     bench.topics.empty().await?;

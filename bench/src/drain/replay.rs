@@ -8,10 +8,10 @@ use waltap_tests::{Launch, Process, Result, ensure, wait_until};
 
 use super::Bench;
 use super::capture::PLAIN;
-use super::contender::DEADLINE;
+use super::contender::{DEADLINE, clean_up};
 use super::watch::{Cast, Drained, Watch};
 
-/// After so long the broker's time for a record falls no more.
+/// After so long no trend was seen any more in the broker's time for a record.
 const WARM_UP: Duration = Duration::from_secs(20);
 
 /// Lets waltap drain the log, and then measures how long the barest producer takes for the same records, from memory, in the order in which
@@ -27,14 +27,20 @@ pub(crate) async fn replay(bench: &Bench<'_>, sampler: &Sampler, name: &str, end
 
 /// Has the broker be as one that has been at work for long. Java translates what it runs often while it runs: in the first seconds of a workload
 /// that takes more of a processor than the records do, whoever brings them.
-pub(crate) async fn warm_up(bench: &Bench<'_>, name: &str, end: &str) -> Result {
-    let sampler = Sampler::start();
-    go_on(&mut ready(bench, &sampler, name, end, WARM_UP).await?).await?;
-    sampler.stop()
+pub(crate) async fn warm_up(bench: &Bench<'_>, end: &str) -> Result {
+    let (sampler, name) = (Sampler::start(), warm_up_capture(bench));
+    go_on(&mut ready(bench, &sampler, &name, end, WARM_UP).await?).await?;
+    sampler.stop()?;
+    clean_up(bench, &name, true).await
 }
 
-/// Lets waltap drain the log, and starts a producer that has its records in memory, and then stands still. It sends them once, and again until so much time is
-/// over.
+/// The capture whose records warm the broker up.
+pub(crate) fn warm_up_capture(bench: &Bench<'_>) -> String {
+    format!("{}_{}warm", bench.workload.name, bench.route.path.slug())
+}
+
+/// Lets waltap drain the log, and starts a producer that has taken its records into memory and stands still. When it goes on it sends them once, and again
+/// until so much time is over.
 async fn ready(bench: &Bench<'_>, sampler: &Sampler, name: &str, end: &str, time: Duration) -> Result<Process> {
     let ends = bench.topics.ends()?;
     let before = ends.read()?;

@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL's walsender gives each change to the kernel by itself. Who waits for the next byte makes the server wake a reader for every
 //! change, which takes it longer than decoding does: a backlog then comes at half the speed, or less. So while the stream flows it is read
-//! late; while it trickles, at its first byte.
+//! late; while it trickles, at its first byte. Large messages fill what a sender may have on its way in a part of that time: they are read sooner.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -20,11 +20,12 @@ const PAUSE_MIN: Duration = Duration::from_micros(10);
 pub(super) struct Path {
     /// How long. Longer ones gain little more, and an event that comes with many others may wait for as long.
     pause: Duration,
-    /// Of large messages so many bytes are enough: they are few, and a sender soon has no room for more until we read.
+    /// Of large messages so many bytes are enough, by measurement: they are few, and a sender soon has no room for more until we read. Over TCP that is more
+    /// than the window, since what does not fit in waits in the sender's buffer.
     enough_bytes: usize,
 }
 
-/// Of huge ones, on any path: a handful.
+/// Of huge ones so many, on any path: a handful.
 const HUGE_ENOUGH_BYTES: usize = 32 * 1024;
 
 pub(super) const OVER_TCP: Path = Path { pause: Duration::from_millis(1), enough_bytes: 128 * 1024 };
