@@ -75,7 +75,6 @@ impl Cluster {
 
 /// The compacted topic that progress is kept in.
 #[derive(Debug)]
-#[cfg_attr(test, expect(clippy::large_enum_variant, reason = "the small one is that of tests"))]
 pub(crate) enum ProgressTopic {
     Kafka(waltap_kafka::ProgressTopic),
     #[cfg(test)]

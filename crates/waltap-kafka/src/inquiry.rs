@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer as _};
@@ -53,9 +53,18 @@ pub(crate) struct Inquiry {
 impl Inquiry {
     /// `doing` begins every error.
     pub(crate) fn start(options: &Options, doing: impl Into<String>, deadline: Instant) -> Result<Self> {
-        let client = BaseProducer::from_config_and_context(&options.inquiry_config(), Listener::default());
+        Self::with_config(&options.inquiry_config(), doing.into(), deadline)
+    }
+
+    /// As [`Inquiry::start`], for a question that is asked again and again: what the connections say is not logged.
+    pub(crate) fn start_quiet(options: &Options, doing: impl Into<String>, deadline: Instant) -> Result<Self> {
+        Self::with_config(&options.admin_config(), doing.into(), deadline)
+    }
+
+    fn with_config(config: &ClientConfig, doing: String, deadline: Instant) -> Result<Self> {
+        let client = BaseProducer::from_config_and_context(config, Listener::default());
         let client = client.map_err(|error| options::property_error(&error))?;
-        Ok(Inquiry { client, doing: doing.into(), started: Instant::now(), deadline })
+        Ok(Inquiry { client, doing, started: Instant::now(), deadline })
     }
 
     /// The brokers and all topics that we may see. Of thousands of topics that is a megabyte and more: who wants to know of one names it.

@@ -88,7 +88,7 @@ impl ClientContext for Listener {
 
     fn stats_raw(&self, statistics: &[u8]) {
         let Some(statistics) = Statistics::read(statistics) else { return };
-        if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics, true) {
+        if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics) {
             self.given_up.store(true, Ordering::Relaxed);
         }
     }

@@ -39,8 +39,14 @@ const BATCH_BYTES_DEFAULT: usize = 1_000_000;
 /// The name under which brokers know us in their logs and quotas.
 pub const CLIENT_ID_DEFAULT: &str = "waltap";
 
-/// How often librdkafka says which brokers it is connected to.
-const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked how clients stand with the brokers.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long librdkafka tries one connection: its own default.
+const CONNECTION_TIMEOUT_MS: u64 = 30_000;
+
+/// How long it waits at most before it tries again. A broker that restarts is found again within two seconds.
+const RECONNECT_PAUSE_MAX_MS: u64 = 2_000;
 
 /// How long Kafka lets a transaction be open before it rolls it back. A table of a snapshot goes in one where it can, so this is long; a waltap
 /// that is killed and does not come back keeps readers of its topics waiting that long at most.
@@ -235,13 +241,26 @@ impl Options {
 
     /// How long Kafka lets a transaction be open.
     pub fn transaction_timeout(&self) -> Duration {
-        let millis = self.properties.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
-        Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
+        self.millis("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
     }
 
-    /// How often clients say how they stand with the brokers, in milliseconds.
-    pub(crate) fn statistics_interval(&self) -> &str {
-        self.properties.get("statistics.interval.ms").map_or("0", String::as_str)
+    /// How often it is looked how clients stand with the brokers.
+    pub(crate) fn look_interval(&self) -> Duration {
+        match self.millis(LOOK_PROPERTY, 0) {
+            Duration::ZERO => LOOK_INTERVAL,
+            chosen => chosen,
+        }
+    }
+
+    /// How long librdkafka may take to be connected once Kafka can be reached: until an attempt under way has failed and the next one is made.
+    pub(crate) fn reconnect_patience(&self) -> Duration {
+        self.millis("socket.connection.setup.timeout.ms", CONNECTION_TIMEOUT_MS)
+            + self.millis("reconnect.backoff.max.ms", RECONNECT_PAUSE_MAX_MS)
+    }
+
+    fn millis(&self, property: &str, otherwise: u64) -> Duration {
+        let chosen = self.properties.get(property).and_then(|value| value.parse().ok());
+        Duration::from_millis(chosen.unwrap_or(otherwise))
     }
 
     /// Whether keys belong to the partitions that Java clients give them, and not to those of another `partitioner`.
@@ -257,6 +276,8 @@ impl Options {
     /// The configuration of a producer, also for one that is measured without all that stands around ours.
     pub fn producer_config(&self) -> ClientConfig {
         let mut config: ClientConfig = self.properties.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        // librdkafka would keep 23 KB more for each topic.
+        config.set(LOOK_PROPERTY, "0");
         // What is not shown in the end is decided by the tracing subscriber.
         let level = if self.properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
         config.set_log_level(level);
@@ -266,7 +287,8 @@ impl Options {
     /// The configuration of a client that only asks.
     pub(crate) fn inquiry_config(&self) -> ClientConfig {
         let mut config = self.producer_config();
-        config.set("statistics.interval.ms", "0");
+        // Who asks joins in no transactions.
+        config.remove("transactional.id");
         // Asking makes nothing, whatever the producer may.
         config.set("allow.auto.create.topics", "false");
         config
@@ -302,6 +324,9 @@ impl fmt::Debug for Options {
     }
 }
 
+/// The property by which it is chosen how often it is looked how clients stand with the brokers. Those that do so by librdkafka's statistics set it.
+pub(crate) const LOOK_PROPERTY: &str = "statistics.interval.ms";
+
 /// What every reader is made with, whatever the user's properties say.
 const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
     // librdkafka wants a group even from a client that joins none.
@@ -313,7 +338,6 @@ const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
     // An offset that is gone is an error to hear of, not to skip silently.
     ("auto.offset.reset", "error"),
     ("check.crcs", "true"),
-    ("statistics.interval.ms", "0"),
     // 8 MiB of records read ahead: these readers share the memory budget of the capture.
     ("queued.max.messages.kbytes", "8192"),
     ("fetch.wait.max.ms", "100"),
@@ -340,14 +364,12 @@ fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     set("compression.type", settings.compression.as_str());
     set("message.max.bytes", &settings.message_bytes_max.to_string());
     set("queue.buffering.max.messages", &QUEUE_RECORDS_MAX.to_string());
-    set("statistics.interval.ms", &STATISTICS_INTERVAL.as_millis().to_string());
     // A topic that somebody deleted is made again with the wanted partitions, by us, or not at all.
     set("allow.auto.create.topics", "false");
     // Each answer names the cluster: that another one has taken its place shows within this time.
     set("topic.metadata.refresh.interval.ms", METADATA_INTERVAL_MS);
     set("socket.keepalive.enable", "true");
-    // A broker that restarts is found again within two seconds.
-    set("reconnect.backoff.max.ms", "2000");
+    set("reconnect.backoff.max.ms", &RECONNECT_PAUSE_MAX_MS.to_string());
     properties
 }
 

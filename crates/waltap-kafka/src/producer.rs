@@ -5,6 +5,8 @@
 //! So an idle stream hears at once, and a busy one in batches.
 
 mod collector;
+mod contact;
+mod lookout;
 mod poll;
 mod replicas;
 mod shared;
@@ -30,6 +32,7 @@ use crate::delivery::DeliveryObserver;
 use crate::options::{self, Options};
 use crate::reachability::BrokerState;
 use collector::Collector;
+use lookout::Lookout;
 pub use shared::InFlight;
 use shared::Shared;
 use topic_handles::{Record, TopicHandles};
@@ -53,7 +56,7 @@ pub enum SendError {
 /// Dropping it throws away what is not yet delivered, without a report: [`Producer::close`] waits first.
 pub struct Producer {
     native: Arc<BaseProducer<Collector>>,
-    topics: TopicHandles,
+    topics: Arc<TopicHandles>,
     shared: Arc<Shared>,
     poll_thread: Thread,
 }
@@ -65,8 +68,8 @@ impl Producer {
         let collector = Collector::new(Box::new(observer), Arc::clone(&shared));
         let native = BaseProducer::from_config_and_context(&options.producer_config(), collector);
         let native = Arc::new(native.map_err(|error| options::property_error(&error))?);
-        let poll_thread = poll::start(Arc::clone(&native))?;
-        let topics = TopicHandles::new(Arc::clone(&native));
+        let topics = Arc::new(TopicHandles::new(Arc::clone(&native)));
+        let poll_thread = poll::start(Arc::clone(&native), Lookout::new(options, &topics))?;
         Ok(Producer { native, topics, shared, poll_thread })
     }
 
@@ -102,6 +105,7 @@ impl Producer {
             record.key = key;
             record.payload = value;
             record.headers = Some(headers);
+            self.topics.remember(topic);
             self.native.send(record).map_err(|(error, _)| error)
         })
     }

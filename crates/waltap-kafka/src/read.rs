@@ -13,7 +13,7 @@ use waltap_error::{Code, Error, Result};
 use crate::classify;
 use crate::inquiry::{Inquiry, left};
 use crate::listener::Listener;
-use crate::options::{self, Options};
+use crate::options::{self, LOOK_PROPERTY, Options};
 use crate::topics::is_seen;
 
 /// What came next.
@@ -51,7 +51,7 @@ impl Reader {
         let mut config = options.consumer_config();
         config.set("isolation.level", "read_uncommitted");
         // Who follows does so for as long as the capture runs, and must notice when its client has given up.
-        config.set("statistics.interval.ms", options.statistics_interval());
+        config.set(LOOK_PROPERTY, options.look_interval().as_millis().to_string());
         Self::with_config(options, topic, &config)
     }
 

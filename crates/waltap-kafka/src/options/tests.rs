@@ -113,3 +113,30 @@ fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
     assert_eq!(linger("2", QUEUE_BYTES_MIN).as_deref(), Some("2"));
     assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT).as_deref(), Some("1200"));
 }
+
+#[test]
+fn producers_and_questions_have_no_statistics_whatever_the_interval_of_looks() {
+    for (chosen, interval) in [(None, 5_000), (Some("0"), 5_000), (Some("700"), 700)] {
+        let properties: Vec<_> = chosen.map(|millis| ("statistics.interval.ms", millis)).into_iter().collect();
+        let options = with(&properties).unwrap();
+        assert_eq!(options.look_interval(), Duration::from_millis(interval));
+        for config in [options.producer_config(), options.inquiry_config(), options.consumer_config()] {
+            assert_eq!(config.get("statistics.interval.ms"), Some("0"), "{chosen:?}");
+        }
+    }
+}
+
+#[test]
+fn the_time_to_reconnect_is_that_of_an_attempt_and_of_the_pause_after_it() {
+    assert_eq!(with(&[]).unwrap().reconnect_patience(), Duration::from_secs(32));
+    let options = with(&[("socket.connection.setup.timeout.ms", "1000"), ("reconnect.backoff.max.ms", "60000")]).unwrap();
+    assert_eq!(options.reconnect_patience(), Duration::from_secs(61));
+}
+
+#[test]
+fn who_asks_joins_in_no_transactions() {
+    let options = with(&[]).unwrap().transactional("id");
+    assert_eq!(options.producer_config().get("transactional.id"), Some("id"));
+    options.admin_config().create_native_config().unwrap();
+    assert_eq!(options.admin_config().get("transactional.id"), None);
+}

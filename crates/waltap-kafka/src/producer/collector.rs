@@ -1,6 +1,5 @@
 //! Adds up delivery reports.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,9 +12,8 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use waltap_error::{Code, Error, Kind};
 
+use super::RECORD_OVERHEAD_BYTES;
 use super::shared::{self, Shared};
-use super::{RECORD_OVERHEAD_BYTES, replicas};
-use crate::attempts::{Attempts, Statistics};
 use crate::classify;
 use crate::delivery::DeliveryObserver;
 use crate::log_bridge::{LogBridge, without_thread};
@@ -39,12 +37,10 @@ pub(super) struct Collector {
     log: LogBridge,
     /// How often anything was said.
     heard: AtomicU64,
+    /// How often confirmations were handed over.
+    confirmations: AtomicU64,
     /// Locked by the poll thread, and by a sender whose record is refused.
     reports: Mutex<Reports>,
-    /// Topics of which the brokers are to be asked why they take nothing.
-    question: Mutex<Option<HashSet<String>>>,
-    /// Locked by the poll thread alone.
-    attempts: Mutex<Attempts>,
 }
 
 struct Reports {
@@ -63,9 +59,8 @@ impl Collector {
             shared,
             log: LogBridge::default(),
             heard: AtomicU64::new(0),
+            confirmations: AtomicU64::new(0),
             reports: Mutex::new(reports),
-            question: Mutex::default(),
-            attempts: Mutex::default(),
         }
     }
 
@@ -80,6 +75,33 @@ impl Collector {
 
     pub(super) fn is_idle(&self) -> bool {
         self.shared.records() == 0
+    }
+
+    /// How often confirmations were handed over so far.
+    pub(super) fn confirmations(&self) -> u64 {
+        self.confirmations.load(Ordering::Relaxed)
+    }
+
+    /// Whether a record or a commit waits for Kafka.
+    pub(super) fn anything_waits(&self) -> bool {
+        !self.is_idle() || self.shared.is_committing()
+    }
+
+    /// Whether it is to be looked how the producer stands with the brokers, unless something is confirmed soon.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.has_ended()
+            && !self.is_dropped()
+            && (self.anything_waits() || self.shared.brokers().borrow().unreachable_since.is_some())
+    }
+
+    /// Whether the producer was dropped: what it had is to be thrown away.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.shared.is_muted()
+    }
+
+    /// Whether records wait and not one was confirmed for some seconds.
+    pub(super) fn is_silent(&self) -> bool {
+        self.shared.brokers().borrow().silent_since.is_some()
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -118,6 +140,7 @@ impl Collector {
         if !self.shared.is_muted() {
             reports.observer.confirmed(&reports.runs);
         }
+        self.confirmations.fetch_add(1, Ordering::Relaxed);
         reports.runs.clear();
         let (records, bytes) = (std::mem::take(&mut reports.records), std::mem::take(&mut reports.bytes));
         // Released only now, so that whoever waits for an empty queue finds every report handed over.
@@ -205,9 +228,9 @@ impl Collector {
         }
     }
 
-    /// Takes what the brokers are to be asked.
-    pub(super) fn take_question(&self) -> Option<HashSet<String>> {
-        self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Notes that a broker is connected to, as was seen at some time from then on. All may be away again since.
+    pub(super) fn note_connected(&self, from: Instant) {
+        self.update(|state| state.unreachable_since.is_some_and(|since| since <= from), |state| state.unreachable_since = None);
     }
 
     /// Notes why brokers that answer confirm nothing, unless they do by now. A connection that is refused for good says more.
@@ -218,23 +241,8 @@ impl Collector {
         }
     }
 
-    fn note_statistics(&self, raw: &[u8]) {
-        let Some(statistics) = Statistics::read(raw) else { return };
-        if statistics.is_connected() {
-            self.update(|state| state.unreachable_since.is_some(), |state| state.unreachable_since = None);
-            if self.shared.brokers().borrow().silent_since.is_some() {
-                let topics = replicas::written_topics(raw);
-                *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(topics);
-            }
-        }
-        let anything_waits = !self.is_idle() || self.shared.is_committing();
-        if self.attempts.lock().unwrap_or_else(PoisonError::into_inner).have_ended(statistics, anything_waits) {
-            self.give_up();
-        }
-    }
-
     /// Ends a producer that will never reach Kafka again: another one does.
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         if self.shared.give_up() {
             return;
         }
@@ -280,11 +288,6 @@ impl ClientContext for Collector {
     fn error(&self, error: KafkaError, reason: &str) {
         self.note_heard();
         self.note_error(&error, reason);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.note_heard();
-        self.note_statistics(statistics);
     }
 }
 

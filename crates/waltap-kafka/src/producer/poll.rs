@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
 use waltap_error::{Code, Error, Result};
 
 use super::collector::Collector;
-use super::replicas;
+use super::lookout::Lookout;
 
 /// How often it is looked for reports while something is in flight. The thread sleeps meanwhile: rdkafka's own waiting counts whole
 /// milliseconds, and turns in a circle for the rest of them.
@@ -20,28 +20,31 @@ const ROUND: Duration = Duration::from_millis(5);
 /// How long the thread sleeps when nothing is in flight; the first record wakes it. Its errors and log lines wait that long.
 const IDLE: Duration = Duration::from_millis(100);
 
-pub(super) fn start(native: Arc<BaseProducer<Collector>>) -> Result<Thread> {
+pub(super) fn start(native: Arc<BaseProducer<Collector>>, mut lookout: Lookout) -> Result<Thread> {
     let handle = thread::Builder::new()
         .name("waltap-kafka".to_owned())
-        .spawn(move || run(&native))
+        .spawn(move || run(&native, &mut lookout))
         .map_err(|error| Error::transient(Code::INTERNAL, "starting the poll thread of the Kafka producer").source(error))?;
     Ok(handle.thread().clone())
 }
 
-fn run(native: &Arc<BaseProducer<Collector>>) {
+fn run(native: &Arc<BaseProducer<Collector>>, lookout: &mut Lookout) {
     let collector = native.context();
     let _end = End(collector);
     let mut round = Instant::now();
+    let mut is_purged = false;
     // Alone with it, the producer was dropped. Then librdkafka's client is destroyed here, where nobody waits for it.
     while Arc::strong_count(native) > 1 {
         thread::park_timeout(if collector.is_idle() { IDLE } else { LOOK });
         take_all(native);
         if collector.is_idle() || round.elapsed() >= ROUND {
             collector.finish_round();
+            lookout.round(native);
             round = Instant::now();
         }
-        if let Some(topics) = collector.take_question() {
-            replicas::ask(native, topics);
+        // Somebody who calls or looks may be in the way of the end for seconds. Nothing is sent meanwhile: another producer may send the same already.
+        if collector.is_dropped() && !std::mem::replace(&mut is_purged, true) {
+            native.purge(PurgeConfig::default().queue().inflight());
         }
     }
 }

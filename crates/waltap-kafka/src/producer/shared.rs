@@ -183,6 +183,6 @@ fn ended() -> Error {
 pub(super) fn given_up() -> Error {
     Error::transient(
         Code::PRODUCER_LOST,
-        "the Kafka client has lost every broker and looks for none: it is given up, and made anew",
+        "the Kafka client reaches no broker, though another one does: it is given up, and made anew",
     )
 }

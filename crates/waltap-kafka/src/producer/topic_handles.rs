@@ -3,7 +3,7 @@
 //! Given a topic's name, librdkafka compares it with the name of each topic that it knows, record by record: with a thousand tables that was a
 //! quarter of all that waltap did. A handle says which it is. rdkafka has none for producers, so its functions are called here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, NulError, c_void};
 use std::ptr::{NonNull, null_mut};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -60,6 +60,19 @@ impl TopicHandles {
             RDKafkaErrorCode::NoError => Ok(()),
             code => Err(KafkaError::MessageProduction(code)),
         }
+    }
+
+    /// Notes a topic that is sent to in another way than by its handle. What is wrong with its name is for that way to say.
+    pub(super) fn remember(&self, topic: &str) {
+        let is_known = self.by_name.read().unwrap_or_else(PoisonError::into_inner).contains_key(topic);
+        if !is_known {
+            let _ = self.open(topic);
+        }
+    }
+
+    /// The topics that were sent to.
+    pub(super) fn names(&self) -> HashSet<String> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).keys().map(|name| name.to_string()).collect()
     }
 
     /// Makes a topic known to librdkafka, which asks the brokers for it.

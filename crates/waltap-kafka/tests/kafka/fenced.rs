@@ -2,9 +2,13 @@
 //!
 //! librdkafka mostly never gets over it (confluentinc/librdkafka#5301). The producer must notice, and say so.
 
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 use waltap_error::{Code, Error, Kind};
 use waltap_kafka::{Options, Producer};
 
@@ -48,11 +52,9 @@ async fn a_cluster_without_brokers_for_a_moment_exactly_once() {
 /// Writes before and after, with another producer where the first one gives up.
 async fn goes_on(start: impl AsyncFn(Options, Recorder) -> Producer, write: impl AsyncFn(&Producer) -> Result<(), Error>) {
     let mock = MockCluster::new(1).unwrap();
-    for topic in 0..TOPICS {
-        mock.create_topic(&name(topic), 1, 1).unwrap();
-    }
+    create_topics(&mock);
     let proxy = MetadataProxy::start(mock.bootstrap_servers());
-    let often = [("statistics.interval.ms", "1000"), ("topic.metadata.refresh.interval.ms", "500")];
+    let often = [("socket.connection.setup.timeout.ms", "1000"), ("topic.metadata.refresh.interval.ms", "500")];
     let (options, recorder) = (options_with(&proxy.address(), &often), Recorder::default());
     let mut producer = start(options.clone(), recorder.clone()).await;
     write(&producer).await.unwrap();
@@ -72,6 +74,22 @@ async fn goes_on(start: impl AsyncFn(Options, Recorder) -> Producer, write: impl
         write(&producer).await.unwrap();
     }
     assert_eq!(producer.in_flight().records, 0);
+}
+
+/// The thread of a mock that is asked for a topic may miss it, and looks again after a second, or when somebody connects.
+fn create_topics(mock: &MockCluster<'_, DefaultProducerContext>) {
+    let (address, created) = (mock.bootstrap_servers(), AtomicBool::new(false));
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            while !created.load(Ordering::Relaxed) {
+                drop(TcpStream::connect(&address));
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let all = (0..TOPICS).try_for_each(|topic| mock.create_topic(&name(topic), 1, 1));
+        created.store(true, Ordering::Relaxed);
+        all.unwrap();
+    });
 }
 
 fn send(producer: &Producer) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use waltap_error::{Code, Kind};
-use waltap_kafka::{Producer, SendError};
+use waltap_kafka::{Producer, SendError, Tail, TailStart};
 
 use crate::recorder::Recorder;
 use crate::{PATIENCE, broker, options_with};
@@ -32,6 +32,51 @@ async fn a_dead_broker_is_waited_for_and_told_about() {
     drop(producer);
     assert!(start.elapsed() < Duration::from_millis(500), "the caller does not wait for librdkafka's end");
     recorder.look(|recorded| assert!(recorded.failed.is_empty() && recorded.confirmed.is_empty()));
+}
+
+#[tokio::test]
+async fn what_a_dropped_producer_had_is_not_sent_while_it_is_looked_for_brokers() {
+    // After such times a connection is about to be there, and a look waits for it.
+    for (number, pause) in [200, 400, 600, 800].into_iter().enumerate() {
+        drop_amid_a_look(&format!("t{number}"), Duration::from_millis(pause)).await;
+    }
+}
+
+async fn drop_amid_a_look(topic: &str, pause: Duration) {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic(topic, 1, 1).unwrap();
+    let options = options_with(&mock.bootstrap_servers(), &[("statistics.interval.ms", "100")]);
+    let recorder = Recorder::default();
+    let producer = Producer::start(&options, recorder.clone()).unwrap();
+    producer.send(topic, None, None, Some(b"first"), 0).unwrap();
+    producer.drain(PATIENCE).await.unwrap();
+    mock.broker_down(1).unwrap();
+    for number in 1..=500 {
+        producer.send(topic, None, None, Some(b"dropped"), number).unwrap();
+    }
+    let mut brokers = producer.brokers();
+    tokio::time::timeout(PATIENCE, brokers.wait_for(|state| state.unreachable_since.is_some())).await.unwrap().unwrap();
+    mock.broker_round_trip_time(1, Duration::from_millis(700)).unwrap();
+    mock.broker_up(1).unwrap();
+    tokio::time::sleep(pause).await;
+    assert!(recorder.look(|recorded| recorded.confirmed.len() == 1), "it is too late to drop anything");
+    drop(producer);
+
+    tokio::time::timeout(PATIENCE, async {
+        while !recorder.is_alone() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the producer stays");
+    mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let next = Producer::start(&options, Recorder::default()).unwrap();
+    next.send(topic, None, None, Some(b"last"), 0).unwrap();
+    next.close(PATIENCE).await.unwrap();
+    let mut tail = Tail::start(&options, topic, TailStart::Beginning, false, PATIENCE).await.unwrap();
+    for expected in [b"first".as_slice(), b"last"] {
+        assert_eq!(tail.next().await.unwrap().unwrap().value.as_deref(), Some(expected));
+    }
 }
 
 #[tokio::test]

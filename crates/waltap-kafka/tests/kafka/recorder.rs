@@ -25,6 +25,11 @@ impl Recorder {
         look(&self.0.lock().unwrap())
     }
 
+    /// Whether the producer that it was given to is gone.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.look(|recorded| recorded.confirmed.values().sum())
     }
