@@ -43,8 +43,9 @@ fn run(native: &Arc<BaseProducer<Collector>>, lookout: &mut Lookout) {
             round = Instant::now();
         }
         // Somebody who calls or looks may be in the way of the end for seconds. Nothing is sent meanwhile: another producer may send the same already.
-        if collector.is_dropped() && !std::mem::replace(&mut is_purged, true) {
+        if collector.is_dropped() && !is_purged {
             native.purge(PurgeConfig::default().queue().inflight());
+            is_purged = true;
         }
     }
 }
