@@ -65,15 +65,11 @@ impl std::error::Error for Imbalance {}
 #[derive(Debug)]
 struct Group {
     unconfirmed: u64,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
     /// More events may be handed over.
-    Open,
-    /// Complete. Once it and all before it are confirmed, the log up to here may be forgotten.
-    Ends(Lsn),
+    is_open: bool,
+    /// The end of its last whole transaction; zero when it has none. Once all of its events, and those before it, are confirmed, the log up to here
+    /// may be forgotten.
+    end: Lsn,
 }
 
 #[derive(Debug)]
@@ -115,14 +111,28 @@ impl Ledger {
     /// Opens a group behind all others.
     pub fn open(&mut self) -> GroupId {
         let id = GroupId(self.oldest + self.groups.len() as u64);
-        self.groups.push_back(Group { unconfirmed: 0, state: State::Open });
+        self.groups.push_back(Group { unconfirmed: 0, is_open: true, end: Lsn::ZERO });
         id
+    }
+
+    /// Goes on with the last group, if that has ended and is not confirmed yet, and else opens one. For transactions of which Kafka commits many as one:
+    /// they take no more memory than one does.
+    pub fn join(&mut self) -> GroupId {
+        let next = self.oldest + self.groups.len() as u64;
+        let is_waited_for = self.kept.iter().any(|kept| kept.until == Some(next));
+        match self.groups.back_mut() {
+            Some(group) if !group.is_open && !is_waited_for => {
+                group.is_open = true;
+                GroupId(next - 1)
+            }
+            _ => self.open(),
+        }
     }
 
     /// Notes that `events` events of an open group are handed to Kafka. Called before they are, so that no confirmation can come first.
     pub fn hand_over(&mut self, id: GroupId, events: u64) -> Result<(), Imbalance> {
         let group = self.group(id)?;
-        if group.state != State::Open {
+        if !group.is_open {
             return Err(Imbalance { group: id, what: "an event was handed over after its end" });
         }
         group.unconfirmed += events;
@@ -146,10 +156,10 @@ impl Ledger {
     /// never had any, counts as confirmed.
     pub fn close(&mut self, id: GroupId, end: Lsn) -> Result<(), Imbalance> {
         let group = self.group(id)?;
-        if group.state != State::Open {
+        if !group.is_open {
             return Err(Imbalance { group: id, what: "it was ended twice" });
         }
-        group.state = State::Ends(end);
+        (group.is_open, group.end) = (false, group.end.max(end));
         self.merge_last();
         self.advance();
         Ok(())
@@ -161,8 +171,8 @@ impl Ledger {
     pub fn keepalive(&mut self, wal_end: Lsn) {
         match self.groups.back_mut() {
             None => self.confirmed = self.confirmed.max(wal_end),
-            Some(Group { state: State::Ends(end), .. }) => *end = (*end).max(wal_end),
-            Some(Group { state: State::Open, .. }) => {}
+            Some(group) if !group.is_open => group.end = group.end.max(wal_end),
+            Some(_) => {}
         }
     }
 
@@ -196,11 +206,9 @@ impl Ledger {
 
     /// How far the slot may advance once everything that was handed over is confirmed: a promise, and no [`Durable`].
     pub fn prospect(&self) -> Lsn {
-        let ended = self.groups.iter().take_while(|group| group.state != State::Open).count();
-        let ends = self.groups.iter().take(ended).map(|group| match group.state {
-            State::Ends(end) => end,
-            State::Open => Lsn::ZERO,
-        });
+        let ended = self.groups.iter().take_while(|group| !group.is_open).count();
+        // An open one counts up to the last end in it.
+        let ends = self.groups.iter().take(ended + 1).map(|group| group.end);
         let oldest = self.oldest + ended as u64;
         let kept = self.kept.iter().filter(|kept| !kept.is_over(oldest));
         kept.fold(ends.fold(self.confirmed, Lsn::max), |prospect, kept| prospect.min(kept.place))
@@ -225,18 +233,20 @@ impl Ledger {
     /// Folds the last group into the one before it when all of its own events are confirmed: both end where it ends. So a long row of
     /// transactions that the filters emptied, behind one that waits for Kafka, takes no memory.
     fn merge_last(&mut self) {
-        let Some(Group { state: State::Ends(last_end), unconfirmed: 0 }) = self.groups.back() else { return };
-        let last_end = *last_end;
+        let Some(&Group { unconfirmed: 0, is_open: false, end: last_end }) = self.groups.back() else { return };
         let before = self.groups.len().checked_sub(2).and_then(|index| self.groups.get_mut(index));
-        if let Some(Group { state: State::Ends(end), .. }) = before {
-            *end = (*end).max(last_end);
+        if let Some(before) = before.filter(|group| !group.is_open) {
+            before.end = before.end.max(last_end);
             self.groups.pop_back();
         }
     }
 
     fn advance(&mut self) {
-        while let Some(&Group { unconfirmed: 0, state: State::Ends(end) }) = self.groups.front() {
+        while let Some(&Group { unconfirmed: 0, is_open, end }) = self.groups.front() {
             self.confirmed = self.confirmed.max(end);
+            if is_open {
+                break;
+            }
             self.groups.pop_front();
             self.oldest += 1;
         }

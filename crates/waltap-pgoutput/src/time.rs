@@ -1,6 +1,6 @@
 //! A moment by the server's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Microseconds from 1970-01-01 to 2000-01-01, both at midnight UTC: 10 957 days.
 const UNIX_TO_POSTGRES_EPOCH_MICROS: i64 = 10_957 * 86_400 * 1_000_000;
@@ -21,6 +21,11 @@ impl PgTime {
     pub fn from_unix_micros(micros: i64) -> Self {
         PgTime(micros.saturating_sub(UNIX_TO_POSTGRES_EPOCH_MICROS))
     }
+
+    /// How long after `earlier` it is; zero when it is not.
+    pub fn since(self, earlier: PgTime) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
+    }
 }
 
 impl From<SystemTime> for PgTime {
@@ -35,8 +40,6 @@ impl From<SystemTime> for PgTime {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -46,6 +49,13 @@ mod tests {
         assert_eq!(PgTime::from_unix_micros(946_684_800_000_001), PgTime(1));
         assert_eq!(PgTime::from(UNIX_EPOCH + Duration::from_secs(946_684_800)), PgTime(0));
         assert_eq!(PgTime::from(UNIX_EPOCH - Duration::from_micros(1)), PgTime(-946_684_800_000_001));
+    }
+
+    #[test]
+    fn nothing_is_before_what_came_earlier() {
+        assert_eq!(PgTime(7).since(PgTime(-3)), Duration::from_micros(10));
+        assert_eq!(PgTime(-3).since(PgTime(7)), Duration::ZERO);
+        assert_eq!(PgTime(i64::MIN).since(PgTime(i64::MAX)), Duration::ZERO);
     }
 
     #[test]

@@ -8,10 +8,20 @@ use tokio::time::Instant;
 /// the time at most, however busy the stream.
 const AMORTIZATION: u32 = 4;
 
+/// In a backlog a commit is put off for so many times what the last one took: where a transaction has many partitions the brokers have more to do
+/// for it, before and after, than is seen here.
+const BACKLOG_AMORTIZATION: u32 = 32;
+
+/// But for no more than this part of the time by which the stream is behind. Who reads a backlog waits for its end, which is sooner with fewer
+/// commits.
+const BACKLOG_PART: u32 = 5;
+
 /// When to commit. Knows no Kafka and no stream: it is told the time.
 #[derive(Debug)]
 pub(crate) struct Pace {
     latency_max: Duration,
+    /// How old a transaction may become, whatever commits cost.
+    age_max: Duration,
     /// When the first event of the open transaction came.
     began: Option<Instant>,
     /// When the last commit ended.
@@ -21,8 +31,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(latency_max: Duration, now: Instant) -> Self {
-        Pace { latency_max, began: None, ended: now, cost: Duration::ZERO }
+    pub(crate) fn new(latency_max: Duration, age_max: Duration, now: Instant) -> Self {
+        Pace { latency_max, age_max, began: None, ended: now, cost: Duration::ZERO }
     }
 
     /// Notes that the open transaction has events. They may have come before the last commit ended, which says nothing of this transaction.
@@ -30,15 +40,24 @@ impl Pace {
         self.began.get_or_insert(came.max(self.ended));
     }
 
-    /// When to commit if nothing more comes; `None`: there is nothing to commit.
-    pub(crate) fn when_idle(&self) -> Option<Instant> {
-        self.began.map(|began| (self.ended + self.cost * AMORTIZATION).max(began).min(began + self.latency_max))
+    /// When to commit if nothing more comes; `None`: there is nothing to commit. `late`: how far the stream is behind.
+    pub(crate) fn when_idle(&self, late: Duration) -> Option<Instant> {
+        self.began.map(|began| {
+            let alone = (self.ended + self.cost * AMORTIZATION).max(began).min(began + self.latency_max);
+            // In a backlog more comes.
+            alone.max(began + self.in_backlog(late))
+        })
     }
 
     /// Whether to commit at the next end of a PostgreSQL transaction, whatever comes. Where a commit takes longer than the bound, half of the time
     /// is left for events: or each commit would hold no more than what came during the last one.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.age(now) >= self.latency_max.max(self.cost)
+    pub(crate) fn is_overdue(&self, late: Duration, now: Instant) -> bool {
+        self.age(now) >= self.latency_max.max(self.cost).max(self.in_backlog(late))
+    }
+
+    /// How long the events of a stream that is `late` may wait, even past the bound: long where commits are dear.
+    fn in_backlog(&self, late: Duration) -> Duration {
+        (self.cost * BACKLOG_AMORTIZATION).min(late / BACKLOG_PART).min(self.age_max)
     }
 
     /// When the first event of the open transaction came.
@@ -69,30 +88,49 @@ mod tests {
     fn an_idle_stream_commits_at_once_and_a_busy_one_gathers() {
         let start = Instant::now();
         let at = |millis: u32| start + MILLISECOND * millis;
-        let mut pace = Pace::new(MILLISECOND * 250, start);
-        assert_eq!(pace.when_idle(), None);
+        let mut pace = Pace::new(MILLISECOND * 250, MILLISECOND * 30_000, start);
+        assert_eq!(pace.when_idle(Duration::ZERO), None);
         pace.note_events(at(100));
         pace.note_events(at(103));
-        assert_eq!(pace.when_idle(), Some(at(100)), "the first one waits for nothing");
+        assert_eq!(pace.when_idle(Duration::ZERO), Some(at(100)), "the first one waits for nothing");
         pace.committed(at(104), at(114));
-        assert_eq!(pace.when_idle(), None);
+        assert_eq!(pace.when_idle(Duration::ZERO), None);
         // Right behind a commit of 10 ms: 40 ms are gathered.
         pace.note_events(at(115));
-        assert_eq!(pace.when_idle(), Some(at(154)));
-        assert!(!pace.is_overdue(at(364)));
-        assert!(pace.is_overdue(at(365)));
+        assert_eq!(pace.when_idle(Duration::ZERO), Some(at(154)));
+        assert!(!pace.is_overdue(Duration::ZERO, at(364)));
+        assert!(pace.is_overdue(Duration::ZERO, at(365)));
         // Long after it: nothing is.
         pace.committed(at(160), at(170));
         pace.note_events(at(400));
-        assert_eq!(pace.when_idle(), Some(at(400)));
+        assert_eq!(pace.when_idle(Duration::ZERO), Some(at(400)));
         // However long a commit takes, the bound holds.
         pace.committed(at(400), at(1400));
         pace.note_events(at(1401));
-        assert_eq!(pace.when_idle(), Some(at(1651)));
+        assert_eq!(pace.when_idle(Duration::ZERO), Some(at(1651)));
         // What came during a commit is not overdue behind it.
         pace.committed(at(1700), at(2100));
         pace.note_events(at(1750));
-        assert!(!pace.is_overdue(at(2499)));
-        assert!(pace.is_overdue(at(2500)));
+        assert!(!pace.is_overdue(Duration::ZERO, at(2499)));
+        assert!(pace.is_overdue(Duration::ZERO, at(2500)));
+    }
+    #[test]
+    fn in_a_backlog_a_dear_commit_waits_for_a_part_of_what_the_stream_is_behind() {
+        let start = Instant::now();
+        let at = |millis: u32| start + MILLISECOND * millis;
+        let overdue_after = |cost: u32, late: u32| {
+            let mut pace = Pace::new(MILLISECOND * 250, MILLISECOND * 30_000, start);
+            pace.committed(start, at(cost));
+            pace.note_events(at(cost));
+            let in_lull = pace.when_idle(MILLISECOND * late).unwrap();
+            assert_eq!(in_lull, (at(cost) + pace.in_backlog(MILLISECOND * late)).max(at(cost + (4 * cost).min(250))));
+            (0..40_000).find(|millis| pace.is_overdue(MILLISECOND * late, at(cost + millis)))
+        };
+        assert_eq!(overdue_after(100, 0), Some(250));
+        assert_eq!(overdue_after(100, 1_000), Some(250), "hardly behind, the bound holds");
+        assert_eq!(overdue_after(100, 5_000), Some(1_000));
+        assert_eq!(overdue_after(100, 3_600_000), Some(3_200), "a commit is a small part of the time by now");
+        assert_eq!(overdue_after(5, 3_600_000), Some(250), "a cheap one anyway");
+        assert_eq!(overdue_after(2_000, 3_600_000), Some(30_000), "Kafka rolls back what takes too long");
     }
 }

@@ -10,7 +10,7 @@ mod taken;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
@@ -41,6 +41,9 @@ struct KeptForKeys {
     commit: Lsn,
 }
 
+/// How exactly the age of what is not confirmed is known. Thousands of transactions may wait for one commit of Kafka.
+const LAG_STEP: Duration = Duration::from_millis(1);
+
 /// The stream of one session.
 pub(crate) struct Stream {
     pub(crate) sink: Arc<Sink>,
@@ -60,12 +63,16 @@ pub(crate) struct Stream {
     outbox_topics: HashMap<String, Topic>,
     /// The last name that one of them gave.
     wanted_topic: String,
-    /// The end and the commit time of transactions with events that are not all confirmed, oldest first.
+    /// The end of transactions with events that are not all confirmed, and when the first of those that end there was committed, oldest first.
     unconfirmed: VecDeque<(Lsn, PgTime)>,
     received: Lsn,
     server: Lsn,
     /// Asked once a batch.
     now: PgTime,
+    /// When the server sent the last message, by its clock.
+    sent_at: PgTime,
+    /// How old the last transaction was then.
+    age_when_sent: Duration,
     events: u64,
     /// Of the records of the stream, those that were not asked for by [`Stream::take_bytes`].
     bytes: u64,
@@ -108,6 +115,8 @@ impl Stream {
             received: start,
             server: start,
             now: PgTime::from(SystemTime::now()),
+            sent_at: PgTime::default(),
+            age_when_sent: Duration::ZERO,
             events: 0,
             bytes: 0,
             known,
@@ -141,9 +150,12 @@ impl Stream {
                 self.ledger.keepalive(end);
                 self.received = self.received.max(end);
                 self.server = self.server.max(end);
+                // It has nothing more to send for now.
+                self.age_when_sent = Duration::ZERO;
                 Ok(Taken::Done)
             }
-            ReplicationMessage::XLogData { start, data, .. } => {
+            ReplicationMessage::XLogData { start, sent_at, data, .. } => {
+                self.sent_at = sent_at;
                 let message = StreamingMessage::decode(data, self.streamed.spill.in_block()).map_err(malformed)?;
                 let taken = self.take_streaming(start, data, message)?;
                 self.received = self.received.max(start);
@@ -286,7 +298,7 @@ impl Stream {
             return Err(out_of_place("a transaction inside of another"));
         }
         self.watch.ring.note(begin.xid);
-        let group = self.ledger.open();
+        let group = self.open_group();
         let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
         let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false };
         if let Some(topic) = self.side_topics.transactions.clone() {
@@ -320,10 +332,27 @@ impl Stream {
         }
         self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {
-            self.unconfirmed.push_back((commit.end_lsn, commit.commit_time));
+            self.note_unconfirmed(commit.end_lsn, commit.commit_time);
         }
         self.received = self.received.max(commit.end_lsn);
+        // Both by clocks of the server: how ours stands beside them is of no account.
+        self.age_when_sent = self.sent_at.since(commit.commit_time);
         Ok(Taken::Done)
+    }
+
+    /// Opens a group of the ledger. What Kafka commits as one is one.
+    fn open_group(&mut self) -> GroupId {
+        match self.sink.is_transactional() {
+            true => self.ledger.join(),
+            false => self.ledger.open(),
+        }
+    }
+
+    fn note_unconfirmed(&mut self, end: Lsn, time: PgTime) {
+        match self.unconfirmed.back_mut() {
+            Some((last, since)) if time.since(*since) < LAG_STEP => *last = end,
+            _ => self.unconfirmed.push_back((end, time)),
+        }
     }
 
     /// The name of the topic that the last frame asked for.
@@ -401,6 +430,11 @@ impl Stream {
     /// Commit time of the oldest transaction that is not confirmed: of a complete one, or else of the open one.
     pub(crate) fn oldest_unconfirmed(&self) -> Option<PgTime> {
         self.unconfirmed.front().map(|(_, time)| *time).or(self.open.map(|open| open.begin.commit_time))
+    }
+
+    /// How old the last whole transaction was when the server sent the end of it: how far behind the stream is, however much is on its way.
+    pub(crate) fn age_when_sent(&self) -> Duration {
+        self.age_when_sent
     }
 
     pub(crate) fn received(&self) -> Lsn {

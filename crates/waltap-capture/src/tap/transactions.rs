@@ -64,7 +64,7 @@ impl Transactions {
         let bounds = TransactionBounds { latency_max: bounds.latency_max.min(split_age), ..bounds };
         Transactions {
             bounds,
-            pace: Pace::new(bounds.latency_max, now),
+            pace: Pace::new(bounds.latency_max, split_age, now),
             record,
             bytes: 0,
             standing,
@@ -106,10 +106,11 @@ impl Transactions {
         position.is_some() && commit(position) == commit(self.record.position)
     }
 
-    /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then.
-    pub(crate) fn is_due(&self, within: bool, now: Instant) -> bool {
+    /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then. `late`: how
+    /// far behind the stream is.
+    pub(crate) fn is_due(&self, within: bool, late: Duration, now: Instant) -> bool {
         match within {
-            false => self.pace.is_overdue(now) || self.bytes >= self.bounds.bytes_max,
+            false => self.pace.is_overdue(late, now) || self.bytes >= self.bounds.bytes_max,
             true => self.bytes >= self.bounds.bytes_max || self.pace.age(now) >= self.split_age,
         }
     }
@@ -119,10 +120,10 @@ impl Transactions {
         self.pace.began().map(|began| began + self.split_age)
     }
 
-    /// When to commit if nothing more comes: the events that were sent, or the place alone when the slot may go on to `prospect`.
-    pub(crate) fn when_idle(&self, prospect: Lsn) -> Option<Instant> {
+    /// When to commit if nothing more comes: the events that were sent, or the place alone when the slot may go on to `prospect`. `late`: as above.
+    pub(crate) fn when_idle(&self, prospect: Lsn, late: Duration) -> Option<Instant> {
         let advances = self.record.acknowledged.is_none_or(|acknowledged| prospect > acknowledged);
-        self.pace.when_idle().or_else(|| advances.then(|| self.committed_at + ADVANCE_INTERVAL))
+        self.pace.when_idle(late).or_else(|| advances.then(|| self.committed_at + ADVANCE_INTERVAL))
     }
 
     /// What progress is to say once everything that was sent is committed, with how far tables are that are behind.

@@ -39,7 +39,7 @@ impl Stream {
             (_, false) => {
                 let stamp =
                     Stamp { txid: None, lsn, commit_lsn: message.lsn, ordinal: Some(0), happened_at: now, written_at: now };
-                (self.ledger.open(), stamp)
+                (self.open_group(), stamp)
             }
         };
         self.send_beside(&topic, account, false, Some(&stamp), |encoder, out| encoder.message(&stamp, &message, out))?;
@@ -54,7 +54,7 @@ impl Stream {
     pub(crate) fn beat(&mut self) -> Result<()> {
         let Some(topic) = self.side_topics.heartbeats.clone() else { return Ok(()) };
         let now = PgTime::from(SystemTime::now());
-        let account = self.ledger.open();
+        let account = self.open_group();
         self.send_beside(&topic, account, false, None, |encoder, out| encoder.heartbeat(now, out))?;
         self.ledger.close(account, Lsn::ZERO).map_err(imbalance)
     }

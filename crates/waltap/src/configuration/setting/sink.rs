@@ -72,7 +72,8 @@ pub(super) const SINK: &[Setting] = &[
         heading: HEADING,
         default: Some("250ms"),
         help: "How long a change waits at most before the commit of its Kafka transaction begins, with exactly-once",
-        more: "An idle stream commits at once. A busy one gathers up to this, and to the end of a PostgreSQL transaction.",
+        more: "An idle stream commits at once. A busy one gathers up to this, and to the end of a PostgreSQL transaction; in a \
+               backlog, where commits are dear, up to a fifth of the time by which it is behind.",
         ..PLAIN
     },
     Setting {
