@@ -203,6 +203,17 @@ impl Options {
         self
     }
 
+    /// The same for so many topics, unless the user chose how often the brokers are asked for them.
+    #[must_use]
+    pub fn for_topics(mut self, topics: usize) -> Self {
+        if self.millis(METADATA_INTERVAL, 0) == Duration::from_millis(METADATA_INTERVAL_MS.into()) {
+            let times = (topics as f64 / METADATA_TOPICS).powi(2).max(1.0);
+            let interval = (f64::from(METADATA_INTERVAL_MS) * times).min(METADATA_INTERVAL_MAX_MS.into());
+            self.properties.insert(METADATA_INTERVAL.to_owned(), interval.to_string());
+        }
+        self
+    }
+
     /// The same for rows that are read in bulk: batches wait longer for company.
     #[must_use]
     pub fn for_bulk(mut self) -> Self {
@@ -343,8 +354,17 @@ const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "100"),
 ];
 
+const METADATA_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
+
 /// How often the brokers are asked for the topics that are written to. Small questions, of which librdkafka asks one in five minutes by itself.
-const METADATA_INTERVAL_MS: &str = "10000";
+const METADATA_INTERVAL_MS: u32 = 10_000;
+
+/// librdkafka's own.
+const METADATA_INTERVAL_MAX_MS: u32 = 300_000;
+
+/// Of more topics the brokers are asked more seldom, by the square of their number: librdkafka looks for each topic of an answer among all
+/// that it knows (`rd_kafka_topic_find` of 2.12), for two seconds where there are 10,000.
+const METADATA_TOPICS: f64 = 1_000.0;
 
 fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
@@ -367,7 +387,7 @@ fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     // A topic that somebody deleted is made again with the wanted partitions, by us, or not at all.
     set("allow.auto.create.topics", "false");
     // Each answer names the cluster: that another one has taken its place shows within this time.
-    set("topic.metadata.refresh.interval.ms", METADATA_INTERVAL_MS);
+    set(METADATA_INTERVAL, &METADATA_INTERVAL_MS.to_string());
     set("socket.keepalive.enable", "true");
     set("reconnect.backoff.max.ms", &RECONNECT_PAUSE_MAX_MS.to_string());
     properties

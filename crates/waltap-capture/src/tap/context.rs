@@ -123,13 +123,14 @@ impl Context {
         Store::new(topic, &self.options().name, &self.database)
     }
 
-    /// A new sink, with nothing in flight. With Kafka transactions it ends those that an earlier one of this tap left open.
-    pub(crate) async fn open_sink(&self, reports: Reports) -> Result<Sink> {
+    /// A new sink, with nothing in flight, for so many topics or more. With Kafka transactions it ends those that an earlier one of this tap left
+    /// open.
+    pub(crate) async fn open_sink(&self, reports: Reports, topics: usize) -> Result<Sink> {
         self.open_dead_letters().await?;
         match &self.shared.destination {
             Destination::Kafka(kafka) => {
                 reports.tell_verdicts(self.letters.verdicts.clone());
-                let options = self.sink_options(kafka);
+                let options = self.sink_options(kafka, topics);
                 match options.delivery {
                     Delivery::AtLeastOnce => kafka.cluster.open_sink(&options, reports),
                     Delivery::ExactlyOnce(_) => {
@@ -146,7 +147,7 @@ impl Context {
     pub(crate) fn bulk_sink(&self, sink: &Arc<Sink>, reports: &Reports) -> Result<Arc<Sink>> {
         match &self.shared.destination {
             Destination::Kafka(kafka) if kafka.options.delivery == Delivery::AtLeastOnce => {
-                let mut options = self.sink_options(kafka);
+                let mut options = self.sink_options(kafka, 0);
                 options.client = options.client.for_bulk();
                 Ok(Arc::new(kafka.cluster.open_sink(&options, reports.clone())?))
             }
@@ -154,8 +155,9 @@ impl Context {
         }
     }
 
-    fn sink_options(&self, kafka: &KafkaDestination) -> KafkaSinkOptions {
+    fn sink_options(&self, kafka: &KafkaDestination, topics: usize) -> KafkaSinkOptions {
         let mut options = kafka.options.clone();
+        options.client = options.client.for_topics(topics.max(self.board.facts().tables));
         if let Some(bytes) = self.letters.rooms.smallest() {
             options.client = options.client.with_batch_bytes(bytes);
         }

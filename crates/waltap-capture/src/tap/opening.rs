@@ -240,7 +240,7 @@ fn next_generation(progress: &Progress) -> u64 {
 
 /// Opens the sink. Where Kafka transactions may have been open, progress is read again once they have ended: then it is the last word.
 async fn open_sink(context: &Context, progress: &mut Progress, is_settled: bool, reports: &Reports) -> Result<Sink> {
-    let sink = context.open_sink(reports.clone()).await?;
+    let sink = context.open_sink(reports.clone(), progress.topics.len()).await?;
     let had_transactions = !is_settled || progress.slot.as_ref().is_some_and(|record| record.position.is_some());
     if had_transactions
         && !sink.is_transactional()

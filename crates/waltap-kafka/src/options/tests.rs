@@ -103,6 +103,20 @@ fn batches_are_bounded_and_never_larger_than_the_user_wants() {
 }
 
 #[test]
+fn of_many_topics_the_brokers_are_asked_seldom_unless_the_user_wants_it_otherwise() {
+    let interval = |chosen: &str, topics: usize| {
+        let options = with(&[("topic.metadata.refresh.interval.ms", chosen)]).unwrap();
+        options.for_topics(topics).producer_config().get("topic.metadata.refresh.interval.ms").map(str::to_owned)
+    };
+    assert_eq!(interval("10000", 0).as_deref(), Some("10000"));
+    assert_eq!(interval("10000", 1_000).as_deref(), Some("10000"));
+    assert_eq!(interval("10000", 2_000).as_deref(), Some("40000"));
+    assert_eq!(interval("10000", 10_000).as_deref(), Some("300000"));
+    assert_eq!(interval("7000", 10_000).as_deref(), Some("7000"));
+    assert_eq!(interval("-1", 10_000).as_deref(), Some("-1"));
+}
+
+#[test]
 fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
     let linger = |chosen: &str, queue_bytes: usize| {
         let options = with(&[("linger.ms", chosen)]).unwrap().with_queue_share(queue_bytes).for_bulk();

@@ -19,7 +19,7 @@ pub(super) async fn read_once(context: &Context, shutdown: &mut watch::Receiver<
     context.board.set_state(TapState::Snapshot);
     let Some((mut progress, mut held)) = until_shutdown(shutdown, open_once(context)).await? else { return Ok(Ended::Asked) };
     let reports = Reports::default();
-    let Some(sink) = until_shutdown(shutdown, context.open_sink(reports.clone())).await? else { return Ok(Ended::Asked) };
+    let Some(sink) = until_shutdown(shutdown, context.open_sink(reports.clone(), 0)).await? else { return Ok(Ended::Asked) };
     // At least once the one that was opened has done its part: dead letters have their topic.
     let sink = context.bulk_sink(&Arc::new(sink), &reports)?;
     let mut types = TypeCache::default();
