@@ -21,7 +21,7 @@ use std::time::Duration;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -84,7 +84,8 @@ impl Producer {
         value: Option<&[u8]>,
         opaque: u64,
     ) -> Result<(), SendError> {
-        self.send_counted(topic, key, value, || self.topics.send(topic, Record { partition, key, value, opaque }))
+        let record = Record { partition, key, value, headers: None, opaque };
+        self.send_counted(topic, key, value, || self.topics.send(topic, record))
     }
 
     /// As [`Producer::send`], with headers: their names and their values.
@@ -99,15 +100,8 @@ impl Producer {
     ) -> Result<(), SendError> {
         let none = OwnedHeaders::new_with_capacity(headers.len());
         let headers = headers.fold(none, |headers, (name, content)| headers.insert(Header { key: name, value: Some(content) }));
-        self.send_counted(topic, key, value, || {
-            let mut record = BaseRecord::with_opaque_to(topic, opaque as usize);
-            record.partition = partition;
-            record.key = key;
-            record.payload = value;
-            record.headers = Some(headers);
-            self.topics.remember(topic);
-            self.native.send(record).map_err(|(error, _)| error)
-        })
+        let record = Record { partition, key, value, headers: Some(headers), opaque };
+        self.send_counted(topic, key, value, || self.topics.send(topic, record))
     }
 
     /// `send` is called where there is room for the record.

@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rdkafka::bindings::{self, rd_kafka_vtype_t as Field};
 use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, Producer as _};
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaTopic};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaHeaders, RDKafkaRespErr, RDKafkaTopic};
 
 use super::collector::Collector;
 
@@ -19,11 +20,12 @@ use super::collector::Collector;
 const ANY_PARTITION: i32 = -1;
 
 /// A record to be sent, to a topic that is named beside it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Record<'r> {
     pub(super) partition: Option<i32>,
     pub(super) key: Option<&'r [u8]>,
     pub(super) value: Option<&'r [u8]>,
+    pub(super) headers: Option<OwnedHeaders>,
     pub(super) opaque: u64,
 }
 
@@ -59,14 +61,6 @@ impl TopicHandles {
         match produce(&self.client, topic, record) {
             RDKafkaErrorCode::NoError => Ok(()),
             code => Err(KafkaError::MessageProduction(code)),
-        }
-    }
-
-    /// Notes a topic that is sent to in another way than by its handle. What is wrong with its name is for that way to say.
-    pub(super) fn remember(&self, topic: &str) {
-        let is_known = self.by_name.read().unwrap_or_else(PoisonError::into_inner).contains_key(topic);
-        if !is_known {
-            let _ = self.open(topic);
         }
     }
 
@@ -115,9 +109,11 @@ fn bytes(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
 /// Of a topic of this client.
 fn produce(client: &BaseProducer<Collector>, Handle(topic): Handle, record: Record<'_>) -> RDKafkaErrorCode {
     let ((key, key_length), (value, value_length)) = (bytes(record.key), bytes(record.value));
+    // A reference to the headers is a pointer to librdkafka's own: rdkafka has no other way to them.
+    let headers = record.headers.as_ref().map_or(null_mut(), |headers| std::ptr::from_ref(headers.as_borrowed()).cast_mut());
     // SAFETY: the fields are those of rdkafka.h, each with arguments of its type, up to the end that it asks for. `topic` is a handle of this client
-    // that was not given back. Key and value are only read, and copied before it returns. The opaque is a number to librdkafka, which the
-    // context takes back as one.
+    // that was not given back. Key and value are only read, and copied before it returns. Headers, where there are some, are nobody else's. The opaque
+    // is a number to librdkafka, which the context takes back as one.
     #[allow(unsafe_code)]
     let error = unsafe {
         bindings::rd_kafka_producev(
@@ -134,10 +130,16 @@ fn produce(client: &BaseProducer<Collector>, Handle(topic): Handle, record: Reco
             Field::RD_KAFKA_VTYPE_KEY,
             key,
             key_length,
+            Field::RD_KAFKA_VTYPE_HEADERS,
+            headers.cast::<RDKafkaHeaders>(),
             Field::RD_KAFKA_VTYPE_OPAQUE,
             record.opaque as usize as *mut c_void,
             Field::RD_KAFKA_VTYPE_END,
         )
     };
+    if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        // They are librdkafka's now.
+        std::mem::forget(record.headers);
+    }
     error.into()
 }
