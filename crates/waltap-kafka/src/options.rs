@@ -203,12 +203,12 @@ impl Options {
         self
     }
 
-    /// The same for so many topics, unless the user chose how often the brokers are asked for them.
+    /// The same for so many topics, unless the user chose another interval than ours for asking the brokers for them.
     #[must_use]
     pub fn for_topics(mut self, topics: usize) -> Self {
         if self.millis(METADATA_INTERVAL, 0) == Duration::from_millis(METADATA_INTERVAL_MS.into()) {
             let times = (topics as f64 / METADATA_TOPICS).powi(2).max(1.0);
-            let interval = (f64::from(METADATA_INTERVAL_MS) * times).min(METADATA_INTERVAL_MAX_MS.into());
+            let interval = (f64::from(METADATA_INTERVAL_MS) * times).min(METADATA_INTERVAL_MAX_MS.into()) as u32;
             self.properties.insert(METADATA_INTERVAL.to_owned(), interval.to_string());
         }
         self

@@ -1,6 +1,7 @@
 //! The ledger: what was handed to Kafka, what Kafka has confirmed, and so how far the slot may advance.
 //!
-//! The stream of a tap is a row of *groups*, in commit order: a transaction is one group, a logical message outside of one another.
+//! The stream of a tap is a row of *groups*, in commit order: a transaction is one group, a logical message outside of one another. Where
+//! Kafka commits many as one they are one group ([`Ledger::join`]).
 //! Events are handed over within a group, and confirmed later, in any order. The slot may advance to the end of the longest run of groups,
 //! from the oldest on, of which every event is confirmed. Snapshot rows stand for no place in the log and are not in here.
 //!

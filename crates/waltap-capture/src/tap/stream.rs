@@ -4,13 +4,15 @@ mod announcements;
 mod behind;
 mod beside;
 mod chunks;
+mod lateness;
 mod open_transaction;
 mod streamed;
 mod taken;
+mod unconfirmed;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use waltap_error::{Code, Error, Result};
 use waltap_event::{Encoder, Stamp};
@@ -31,7 +33,9 @@ pub(crate) use streamed::Streamed;
 pub(crate) use taken::{Ahead, Taken};
 
 use behind::Behind;
+use lateness::Lateness;
 use open_transaction::OpenTransaction;
+use unconfirmed::Unconfirmed;
 
 /// That keys are to be read again of which progress does not know yet.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +44,6 @@ struct KeptForKeys {
     /// The commit of the first change that told of one.
     commit: Lsn,
 }
-
-/// How exactly the age of what is not confirmed is known. Thousands of transactions may wait for one commit of Kafka.
-const LAG_STEP: Duration = Duration::from_millis(1);
 
 /// The stream of one session.
 pub(crate) struct Stream {
@@ -63,19 +64,17 @@ pub(crate) struct Stream {
     outbox_topics: HashMap<String, Topic>,
     /// The last name that one of them gave.
     wanted_topic: String,
-    /// The end of transactions with events that are not all confirmed, and when the first of those that end there was committed, oldest first.
-    unconfirmed: VecDeque<(Lsn, PgTime)>,
+    unconfirmed: Unconfirmed,
     received: Lsn,
     server: Lsn,
     /// Asked once a batch.
     now: PgTime,
-    /// When the server sent the last message, by its clock.
-    sent_at: PgTime,
-    /// How old the last transaction was then.
-    age_when_sent: Duration,
+    pub(crate) lateness: Lateness,
     events: u64,
-    /// Of the records of the stream, those that were not asked for by [`Stream::take_bytes`].
+    /// Of all records of the stream.
     bytes: u64,
+    /// Of those that were asked for by [`Stream::take_bytes`].
+    bytes_taken: u64,
     /// What the slot sends again up to here is in Kafka, but for tables that are behind.
     known: Option<Position>,
     /// Behind the last transaction or message that was sent, or else where that was known to be.
@@ -111,14 +110,14 @@ impl Stream {
             side_topics,
             outbox_topics: HashMap::new(),
             wanted_topic: String::new(),
-            unconfirmed: VecDeque::new(),
+            unconfirmed: Unconfirmed::default(),
             received: start,
             server: start,
             now: PgTime::from(SystemTime::now()),
-            sent_at: PgTime::default(),
-            age_when_sent: Duration::ZERO,
+            lateness: Lateness::default(),
             events: 0,
             bytes: 0,
+            bytes_taken: 0,
             known,
             position,
             passed: Position::after_message(start),
@@ -150,12 +149,11 @@ impl Stream {
                 self.ledger.keepalive(end);
                 self.received = self.received.max(end);
                 self.server = self.server.max(end);
-                // It has nothing more to send for now.
-                self.age_when_sent = Duration::ZERO;
+                self.lateness.note_keepalive();
                 Ok(Taken::Done)
             }
             ReplicationMessage::XLogData { start, sent_at, data, .. } => {
-                self.sent_at = sent_at;
+                self.lateness.note_message(sent_at);
                 let message = StreamingMessage::decode(data, self.streamed.spill.in_block()).map_err(malformed)?;
                 let taken = self.take_streaming(start, data, message)?;
                 self.received = self.received.max(start);
@@ -300,7 +298,7 @@ impl Stream {
         self.watch.ring.note(begin.xid);
         let group = self.open_group();
         let repeats = self.known.map_or(0, |known| known.changes_of(begin.final_lsn));
-        let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false };
+        let mut open = OpenTransaction { group, begin, ordinal: 0, repeats, has_events: false, bytes_before: self.bytes };
         if let Some(topic) = self.side_topics.transactions.clone() {
             let stamp = Stamp { ordinal: None, ..open.stamp(lsn, self.now) };
             self.send_beside(&topic, open.group, repeats > 0, Some(&stamp), |encoder, out| {
@@ -332,11 +330,10 @@ impl Stream {
         }
         self.encoder.transaction_ended(commit.end_lsn);
         if open.has_events {
-            self.note_unconfirmed(commit.end_lsn, commit.commit_time);
+            self.unconfirmed.note(commit.end_lsn, commit.commit_time, self.sink.is_transactional());
         }
         self.received = self.received.max(commit.end_lsn);
-        // Both by clocks of the server: how ours stands beside them is of no account.
-        self.age_when_sent = self.sent_at.since(commit.commit_time);
+        self.lateness.note_commit(commit.commit_time);
         Ok(Taken::Done)
     }
 
@@ -345,13 +342,6 @@ impl Stream {
         match self.sink.is_transactional() {
             true => self.ledger.join(),
             false => self.ledger.open(),
-        }
-    }
-
-    fn note_unconfirmed(&mut self, end: Lsn, time: PgTime) {
-        match self.unconfirmed.back_mut() {
-            Some((last, since)) if time.since(*since) < LAG_STEP => *last = end,
-            _ => self.unconfirmed.push_back((end, time)),
         }
     }
 
@@ -378,10 +368,7 @@ impl Stream {
             true => Ledger::new(self.server).durable(),
             false => self.ledger.durable(),
         };
-        let confirmed = self.ledger.confirmed();
-        while self.unconfirmed.front().is_some_and(|(end, _)| *end <= confirmed) {
-            self.unconfirmed.pop_front();
-        }
+        self.unconfirmed.note_confirmed(self.ledger.confirmed());
         Ok(durable)
     }
 
@@ -402,6 +389,11 @@ impl Stream {
         self.open.is_none_or(|open| open.ordinal > 0 || !open.has_events)
     }
 
+    /// Amid a transaction, the bytes of its records so far.
+    pub(crate) fn amid_transaction(&self) -> Option<u64> {
+        self.open.filter(|_| self.is_amid_transaction()).map(|open| self.bytes - open.bytes_before)
+    }
+
     /// Whether a part of a transaction was taken, and not the rest.
     pub(crate) fn is_amid_transaction(&self) -> bool {
         self.open.is_some_and(|open| open.ordinal > 0 || open.has_events)
@@ -414,7 +406,7 @@ impl Stream {
 
     /// The bytes of records that were sent since this was asked last.
     pub(crate) fn take_bytes(&mut self) -> u64 {
-        std::mem::take(&mut self.bytes)
+        self.bytes - std::mem::replace(&mut self.bytes_taken, self.bytes)
     }
 
     /// Whether a transaction has begun, and its commit has not come yet.
@@ -429,12 +421,7 @@ impl Stream {
 
     /// Commit time of the oldest transaction that is not confirmed: of a complete one, or else of the open one.
     pub(crate) fn oldest_unconfirmed(&self) -> Option<PgTime> {
-        self.unconfirmed.front().map(|(_, time)| *time).or(self.open.map(|open| open.begin.commit_time))
-    }
-
-    /// How old the last whole transaction was when the server sent the end of it: how far behind the stream is, however much is on its way.
-    pub(crate) fn age_when_sent(&self) -> Duration {
-        self.age_when_sent
+        self.unconfirmed.oldest().or(self.open.map(|open| open.begin.commit_time))
     }
 
     pub(crate) fn received(&self) -> Lsn {

@@ -22,6 +22,10 @@ use crate::source::Status;
 /// after which Kafka would roll it back.
 const SPLIT_AGE: Duration = Duration::from_secs(30);
 
+/// How old a Kafka transaction becomes at most by gathering PostgreSQL transactions, so that time is left for the end of the last one. What an error
+/// or a stop rolls back comes again.
+const GATHER_AGE: Duration = Duration::from_secs(10);
+
 /// How often the slot advances at most while there is nothing to commit: PostgreSQL frees log in segments of megabytes.
 const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -61,10 +65,11 @@ impl Transactions {
     ) -> Self {
         let now = Instant::now();
         let split_age = budget.map_or(SPLIT_AGE, |budget| budget.min(SPLIT_AGE));
-        let bounds = TransactionBounds { latency_max: bounds.latency_max.min(split_age), ..bounds };
+        // What is committed between transactions is committed before any must be split.
+        let latency_max = bounds.latency_max.min(split_age / 2);
         Transactions {
             bounds,
-            pace: Pace::new(bounds.latency_max, split_age, now),
+            pace: Pace::new(latency_max, GATHER_AGE.min(split_age / 2), now),
             record,
             bytes: 0,
             standing,
@@ -106,13 +111,14 @@ impl Transactions {
         position.is_some() && commit(position) == commit(self.record.position)
     }
 
-    /// Whether to commit now, between two changes, although more are there. `within`: amid a PostgreSQL transaction, which is split then. `late`: how
-    /// far behind the stream is.
-    pub(crate) fn is_due(&self, within: bool, late: Duration, now: Instant) -> bool {
-        match within {
-            false => self.pace.is_overdue(late, now) || self.bytes >= self.bounds.bytes_max,
-            true => self.bytes >= self.bounds.bytes_max || self.pace.age(now) >= self.split_age,
-        }
+    /// Whether to commit now, between two changes, although more are there. `amid`: the bytes so far of a PostgreSQL transaction that is split then,
+    /// for which those before it do not count. `late`: how far behind the stream is.
+    pub(crate) fn is_due(&self, amid: Option<u64>, late: Duration, now: Instant) -> bool {
+        let is_old = match amid {
+            None => self.pace.is_overdue(late, now),
+            Some(_) => self.pace.age(now) >= self.split_age,
+        };
+        is_old || is_large(self.bytes, amid, self.bounds.bytes_max)
     }
 
     /// When to commit amid a PostgreSQL transaction if nothing more comes.
@@ -151,5 +157,24 @@ impl Transactions {
         self.record = record;
         self.step = None;
         Ok(())
+    }
+}
+
+/// Whether a Kafka transaction of so many bytes is to be committed, between two PostgreSQL transactions or amid one of so many bytes. Those of one
+/// that were committed already are not split again.
+fn is_large(bytes: u64, amid: Option<u64>, bytes_max: u64) -> bool {
+    amid.map_or(bytes, |amid| amid.min(bytes)) >= bytes_max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_large_itself_is_split() {
+        assert!(!is_large(99, None, 100) && is_large(100, None, 100));
+        assert!(!is_large(1_000, Some(99), 100), "those before it do not count");
+        assert!(is_large(1_000, Some(100), 100));
+        assert!(!is_large(99, Some(1_000), 100), "nor what is committed of it");
     }
 }

@@ -110,6 +110,7 @@ fn of_many_topics_the_brokers_are_asked_seldom_unless_the_user_wants_it_otherwis
     };
     assert_eq!(interval("10000", 0).as_deref(), Some("10000"));
     assert_eq!(interval("10000", 1_000).as_deref(), Some("10000"));
+    assert_eq!(interval("10000", 1_234).as_deref(), Some("15227"));
     assert_eq!(interval("10000", 2_000).as_deref(), Some("40000"));
     assert_eq!(interval("10000", 10_000).as_deref(), Some("300000"));
     assert_eq!(interval("7000", 10_000).as_deref(), Some("7000"));

@@ -255,6 +255,10 @@ async fn a_header_arrives_with_its_record_alone() {
     producer.send(&topic, None, Some(b"k"), Some(b"1"), 0).unwrap();
     let header: (&str, &[u8]) = ("name", b"{\"id\":2}");
     producer.send_with_headers(&topic, None, Some(b"k"), None, [header].into_iter(), 0).unwrap();
+    // One that is refused takes its header with it.
+    let large = vec![b'x'; 2_000_000];
+    let refused = producer.send_with_headers(&topic, None, Some(b"k"), Some(&large), [header].into_iter(), 0);
+    assert!(matches!(refused, Err(SendError::Refused(_))), "{refused:?}");
     producer.send(&topic, None, Some(b"k"), Some(b"3"), 0).unwrap();
     producer.close(PATIENCE).await.unwrap();
     let headers: Vec<_> = read(&topic).await.into_iter().map(|record| record.headers).collect();

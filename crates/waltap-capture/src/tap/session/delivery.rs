@@ -66,7 +66,7 @@ impl Session<'_> {
             (false, _) => None,
             // The rest of it is waited for, but not for ever.
             (true, true) => transactions.when_split(),
-            (true, false) => transactions.when_idle(self.stream.prospect(), self.stream.age_when_sent()),
+            (true, false) => transactions.when_idle(self.stream.prospect(), self.stream.lateness.in_lull()),
         }
     }
 
@@ -81,8 +81,8 @@ impl Session<'_> {
     pub(super) async fn commit_if_due(&mut self) -> Result<()> {
         self.note_events(self.batch_began);
         let Delivery::ExactlyOnce(transactions) = &self.delivery else { return Ok(()) };
-        let (within, late) = (self.stream.is_amid_transaction(), self.stream.age_when_sent());
-        match self.stream.may_split() && transactions.is_due(within, late, self.batch_began) {
+        let (amid, late) = (self.stream.amid_transaction(), self.stream.lateness.busy());
+        match self.stream.may_split() && transactions.is_due(amid, late, self.batch_began) {
             true => self.commit().await,
             false => Ok(()),
         }

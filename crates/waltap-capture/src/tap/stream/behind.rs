@@ -139,7 +139,8 @@ mod tests {
         behind.0.insert(2, Place { from, is_withheld: false });
         let quiet = |commit: u64, ordinal: u64, repeats: u64| {
             let begin = Begin { final_lsn: Lsn(commit), commit_time: PgTime::from(std::time::UNIX_EPOCH), xid: 7 };
-            let open = OpenTransaction { group: GroupId::from_u64(0), begin, ordinal, repeats, has_events: false };
+            let open =
+                OpenTransaction { group: GroupId::from_u64(0), begin, ordinal, repeats, has_events: false, bytes_before: 0 };
             [1, 2, 3].map(|oid| behind.is_quiet(oid, &open))
         };
         // The others are not there yet: what stands before the tables' place is sent of all.

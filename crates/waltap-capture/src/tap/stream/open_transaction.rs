@@ -15,6 +15,8 @@ pub(super) struct OpenTransaction {
     pub(super) repeats: u64,
     /// Whether anything of it was sent.
     pub(super) has_events: bool,
+    /// Of records of the stream before it.
+    pub(super) bytes_before: u64,
 }
 
 impl OpenTransaction {

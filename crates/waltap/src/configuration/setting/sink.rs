@@ -81,8 +81,8 @@ pub(super) const SINK: &[Setting] = &[
         value_name: "SIZE",
         heading: HEADING,
         default: Some("256MiB"),
-        help: "The size of a Kafka transaction at which a PostgreSQL transaction is parted over several, with exactly-once",
-        more: "Below it, each PostgreSQL transaction is seen as a whole or not at all. Examples: 64MiB, 1GB",
+        help: "The size at which a PostgreSQL transaction is parted over several Kafka transactions, with exactly-once",
+        more: "One of Kafka's is committed behind the transaction with which it reaches it. Below it, each PostgreSQL transaction is seen as a whole or not at all. Examples: 64MiB, 1GB",
         ..PLAIN
     },
     Setting {
