@@ -15,6 +15,7 @@ struct Turn {
     round: u64,
     contender: String,
     rows: f64,
+    /// Until all was in Kafka; of who writes nothing there, or tells only of its commits, until the server knew.
     seconds: f64,
     /// Of the contender, the server and the broker.
     cpu_seconds: [f64; 3],
@@ -152,7 +153,7 @@ fn turn(line: &Value) -> Option<Turn> {
         round: line["round"].as_u64()?,
         contender: line["contender"].as_str()?.to_owned(),
         rows: number("rows")?,
-        seconds: number("seconds")?,
+        seconds: number("seconds_in_kafka").or_else(|| number("seconds"))?,
         cpu_seconds: [number("contender_cpu_seconds").unwrap_or(0.0), server, number("broker_cpu_seconds").unwrap_or(0.0)],
         peak_bytes: number("peak_bytes").unwrap_or(0.0),
     })
@@ -189,6 +190,16 @@ mod tests {
         let group = &results.groups["drain"][0];
         assert_eq!(group.contenders(), ["first", "second"]);
         assert_eq!(group.ratios("second"), Some(Spread { median: 2.0, low: 1.0, high: 2.0 }));
+    }
+
+    #[test]
+    fn who_writes_to_kafka_is_done_when_all_is_there() {
+        let mut there = turn(1, 0, "second", 4.0);
+        there["seconds_in_kafka"] = json!(2.0);
+        let mut none = turn(1, 0, "first", 4.0);
+        none["seconds_in_kafka"] = Value::Null;
+        let results = Results::of(&[none, there]);
+        assert_eq!(results.groups["drain"][0].ratios("second").map(|ratio| ratio.median), Some(2.0));
     }
 
     #[test]
