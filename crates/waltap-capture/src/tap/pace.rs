@@ -16,6 +16,9 @@ const BACKLOG_AMORTIZATION: u32 = 32;
 /// commits.
 const BACKLOG_PART: u32 = 5;
 
+/// What a commit is taken to cost at most that is much slower than the one before.
+const COST_STEP: Duration = Duration::from_secs(1);
+
 /// When to commit. Knows no Kafka and no stream: it is told the time.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -26,7 +29,7 @@ pub(crate) struct Pace {
     began: Option<Instant>,
     /// When the last commit ended.
     ended: Instant,
-    /// How long the last commit took, if no longer than that.
+    /// How long the last commit took, as far as that is believed.
     cost: Duration,
 }
 
@@ -72,8 +75,9 @@ impl Pace {
 
     /// Notes a commit that began and ended so.
     pub(crate) fn committed(&mut self, started: Instant, ended: Instant) {
-        // An outage of Kafka is no cost.
-        self.cost = ended.saturating_duration_since(started).min(self.age_max);
+        // An outage of Kafka is no cost. What is really slow is so again.
+        let most = (self.cost * 2).max(COST_STEP).min(self.age_max);
+        self.cost = ended.saturating_duration_since(started).min(most);
         self.ended = ended;
         self.began = None;
     }
@@ -114,11 +118,13 @@ mod tests {
         pace.note_events(at(1750));
         assert!(!pace.is_overdue(Duration::ZERO, at(2499)));
         assert!(pace.is_overdue(Duration::ZERO, at(2500)));
-        // One that Kafka was away for is no measure.
-        pace.committed(at(2500), at(92_500));
-        pace.note_events(at(92_500));
-        assert!(!pace.is_overdue(Duration::ZERO, at(102_499)));
-        assert!(pace.is_overdue(Duration::ZERO, at(102_500)));
+        // One that Kafka was away for is no measure, until the next one is as slow.
+        for (ended, due) in [(100_000, 101_000), (200_000, 202_000), (300_000, 304_000), (400_000, 408_000), (500_000, 510_000)] {
+            pace.committed(at(ended - 90_000), at(ended));
+            pace.note_events(at(ended));
+            assert!(!pace.is_overdue(Duration::ZERO, at(due - 1)));
+            assert!(pace.is_overdue(Duration::ZERO, at(due)));
+        }
     }
 
     #[test]
@@ -128,6 +134,8 @@ mod tests {
         // When to commit in a lull, and when whatever comes, in milliseconds from the first event on.
         let due = |cost: u32, late: u32| {
             let mut pace = Pace::new(MILLISECOND * 250, MILLISECOND * 10_000, start);
+            // Twice, to be believed.
+            pace.committed(start, at(cost));
             pace.committed(start, at(cost));
             pace.note_events(at(cost));
             let in_lull = pace.when_idle(MILLISECOND * late).unwrap() - at(cost);

@@ -95,6 +95,8 @@ impl Session<'_> {
                 if let Some(replay) = self.replaying.take() {
                     self.stream.end_replay(&replay.ending)?;
                     self.hand_over_staged().await?;
+                    // The next one may follow at once, and is not to be parted for the sake of this one.
+                    self.commit_if_due().await?;
                 }
             }
         }

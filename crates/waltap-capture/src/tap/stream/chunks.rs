@@ -58,8 +58,9 @@ impl Stream {
         encoder.snapshot_row(&table.prepared, &stamp, values, &mut out).map_err(|error| failure(&table.shape, error))?;
         rows.rows += 1;
         rows.records += out.records;
-        rows.bytes += out.bytes;
-        self.bytes += out.bytes;
+        let bytes = out.bytes;
+        rows.bytes += bytes;
+        self.note_foreign(bytes);
         Ok(())
     }
 
@@ -71,12 +72,21 @@ impl Stream {
         let mut out = Outgoing::new(&self.sink, topic, Account::Snapshot(rows.counted.number()), &mut self.staged).at(&stamp);
         version.send(&stamp, &mut out)?;
         rows.records += out.records;
-        self.bytes += out.bytes;
+        let bytes = out.bytes;
+        self.note_foreign(bytes);
         Ok(())
     }
 
     /// Notes that there is something to be committed, though nothing was sent.
     pub(crate) fn note_progress(&mut self) {
-        self.bytes += 1;
+        self.note_foreign(1);
+    }
+
+    /// Counts bytes that are of no transaction, though one may be open.
+    fn note_foreign(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if let Some(open) = &mut self.open {
+            open.bytes_before += bytes;
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct OpenTransaction {
     pub(super) repeats: u64,
     /// Whether anything of it was sent.
     pub(super) has_events: bool,
-    /// Of records of the stream before it.
+    /// Of records of the stream that are not of it.
     pub(super) bytes_before: u64,
 }
 
