@@ -82,7 +82,8 @@ pub(super) const SINK: &[Setting] = &[
         heading: HEADING,
         default: Some("256MiB"),
         help: "The size at which a PostgreSQL transaction is parted over several Kafka transactions, with exactly-once",
-        more: "One of Kafka's is committed behind the transaction with which it reaches it. Below it, each PostgreSQL transaction is seen as a whole or not at all. Examples: 64MiB, 1GB",
+        more: "Smaller ones are seen as a whole or not at all, with the exceptions of docs/delivery.md. A Kafka transaction that has become \
+               so large with several of them ends behind the last. Examples: 64MiB, 1GB",
         ..PLAIN
     },
     Setting {
