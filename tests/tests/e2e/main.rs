@@ -18,6 +18,7 @@ mod idle_database;
 mod joining;
 mod kafka_paused;
 mod kit;
+mod large_rows;
 mod least_privilege;
 mod many_tables;
 mod memory;

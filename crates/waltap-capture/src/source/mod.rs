@@ -46,10 +46,10 @@ impl Server {
         }
     }
 
-    /// Opens a session for replication commands in a database.
-    pub(crate) async fn replication(&self, database: &str) -> Result<Replication> {
+    /// Opens a session for replication commands in a database, and for changes of so many bytes on average, if that is known.
+    pub(crate) async fn replication(&self, database: &str, change_bytes: Option<u64>) -> Result<Replication> {
         match self {
-            Server::Postgres(source) => source.replication(database).await.map(Replication::Postgres),
+            Server::Postgres(source) => source.replication_of_changes(database, change_bytes).await.map(Replication::Postgres),
             #[cfg(test)]
             Server::Simulated(server) => server.replication().await.map(Replication::Simulated),
         }

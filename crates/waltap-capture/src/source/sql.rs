@@ -196,6 +196,16 @@ impl Sql {
         }
     }
 
+    /// How many bytes a change of these relations takes on average, if that is known, and if how they are read depends on it.
+    pub(crate) async fn change_bytes(&self, relations: &[u32]) -> Option<u64> {
+        match self {
+            Sql::Postgres(sql) if sql.is_loopback() => catalog::change_bytes(sql, relations).await,
+            Sql::Postgres(_) => None,
+            #[cfg(test)]
+            Sql::Simulated(_) => None,
+        }
+    }
+
     /// The columns of a table's identity in the order of its index; `None` when the table is gone.
     pub(crate) async fn identity_key(&self, table: u32) -> Result<Option<Vec<String>>> {
         match self {

@@ -110,9 +110,9 @@ impl Context {
         self.shared.server.sql(&self.database).await
     }
 
-    /// Opens a session for replication commands in the tap's database.
-    pub(crate) async fn replication(&self) -> Result<Replication> {
-        self.shared.server.replication(&self.database).await
+    /// Opens a session for replication commands in the tap's database, and for changes of so many bytes on average, if that is known.
+    pub(crate) async fn replication(&self, change_bytes: Option<u64>) -> Result<Replication> {
+        self.shared.server.replication(&self.database, change_bytes).await
     }
 
     pub(crate) fn store(&self) -> Store {

@@ -76,6 +76,13 @@ impl Catalog {
         Ok(Catalog { fingerprint, wanted, read })
     }
 
+    /// How many bytes a change of these tables takes on average, if that is known.
+    pub(crate) async fn change_bytes(&self, sql: &Sql) -> Option<u64> {
+        let leaves = self.wanted.iter().flat_map(|table| &table.leaves).map(|leaf| leaf.oid);
+        let relations: Vec<u32> = self.wanted.iter().map(|table| table.oid).chain(leaves).collect();
+        sql.change_bytes(&relations).await
+    }
+
     fn is_fresh(&self) -> bool {
         self.read.elapsed() < CATALOG_AGE_MAX
     }

@@ -21,15 +21,16 @@ pub(super) struct Examination {
     pub(super) plan: Result<SlotPlan, Error>,
 }
 
-/// Looks. `progress` was read for the last time; `cluster` is the id of the one that it was read from.
+/// Looks. `progress` was read for the last time; `cluster` is the id of the one that it was read from. Changes are expected to take `change_bytes`.
 pub(super) async fn examine(
     context: &Context,
     sql: &Sql,
     progress: &Progress,
     cluster: Option<&str>,
     is_transactional: bool,
+    change_bytes: Option<u64>,
 ) -> Result<Examination> {
-    let mut replication = context.replication().await?;
+    let mut replication = context.replication(change_bytes).await?;
     ensure_same_server(sql, &mut replication).await?;
     let found = sql.slot(&context.slot).await?;
     let record = progress.slot.as_ref();

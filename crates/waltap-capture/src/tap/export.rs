@@ -39,7 +39,7 @@ pub(crate) struct HeldSnapshot {
 pub(crate) async fn export(context: Context, oids: Vec<u32>) -> Result<HeldSnapshot> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = format!("waltap_snapshot_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let mut holder = context.replication().await?;
+    let mut holder = context.replication(None).await?;
     let options = SlotOptions { temporary: true, export_snapshot: true, ..SlotOptions::default() };
     let created = loop {
         match patiently(&context, holder.create_slot(&name, options)).await {

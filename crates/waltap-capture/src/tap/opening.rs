@@ -95,13 +95,17 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         let found = sql.slot(&context.slot).await?;
         check_standby(&context.options().name, sql.version_number(), Some(record), found.as_ref())?;
     }
+    let change_bytes = match &catalog {
+        Ok(catalog) => catalog.change_bytes(&sql).await,
+        Err(_) => None,
+    };
     let reports = Reports::default();
     let mut opened = None;
     // What an open Kafka transaction hides may say that there is a slot, or what was published.
     if !is_settled || progress.slot.is_some() {
         let sink = open_sink(context, &mut progress, is_settled, &reports).await?;
         let examined = match &progress.slot {
-            Some(_) => Some(examine(context, &sql, &progress, cluster.as_deref(), sink.is_transactional()).await?),
+            Some(_) => Some(examine(context, &sql, &progress, cluster.as_deref(), sink.is_transactional(), change_bytes).await?),
             None => None,
         };
         opened = Some((sink, examined));
@@ -123,7 +127,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     };
     let examined = match examined {
         Some(examined) => examined,
-        None => examine(context, &sql, &progress, cluster.as_deref(), sink.is_transactional()).await?,
+        None => examine(context, &sql, &progress, cluster.as_deref(), sink.is_transactional(), change_bytes).await?,
     };
     let Examination { mut replication, log, found, plan } = examined;
     let sink = Arc::new(sink);

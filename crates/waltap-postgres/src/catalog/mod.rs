@@ -1,8 +1,9 @@
 //! What the server is and what it holds: facts of the server and the role, databases, tables, types.
 //!
-//! Everything here only reads, takes no lock on a user's table, and asks once for a whole database.
+//! Everything here only reads, takes no lock on a user's table (but for [`change_bytes()`], for a moment), and asks once for a whole database.
 
 mod aborted_transactions;
+mod change_bytes;
 mod column_defaults;
 mod database;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod type_row;
 mod visible_transactions;
 
 pub use aborted_transactions::aborted_transactions;
+pub use change_bytes::change_bytes;
 pub use column_defaults::{ColumnDefaults, column_defaults};
 pub use database::{Database, databases};
 pub use fingerprint::{Fingerprint, fingerprint};

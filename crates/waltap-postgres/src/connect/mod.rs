@@ -46,8 +46,8 @@ use tls::Encryption;
 pub(crate) enum Purpose {
     /// SQL statements.
     Sql,
-    /// Replication commands.
-    Replication,
+    /// Replication commands, and changes of so many bytes on average, if that is known.
+    Replication { change_bytes: Option<u64> },
 }
 
 /// Opens a session on the first server of the source that answers and is what `target_session_attrs` asks for.

@@ -43,8 +43,8 @@ pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptio
         Peer::Unix(file) => Ok(Transport::Unix(Late::new(UnixStream::connect(file).await.map_err(unreachable)?))),
         Peer::Tcp(address) => {
             let stream = match purpose {
-                Purpose::Replication if window::is_here(*address) => window::connect(*address).await,
-                Purpose::Replication | Purpose::Sql => TcpStream::connect(address).await,
+                Purpose::Replication { change_bytes } if window::helps(*address, change_bytes) => window::connect(*address).await,
+                Purpose::Replication { .. } | Purpose::Sql => TcpStream::connect(address).await,
             };
             let stream = stream.map_err(unreachable)?;
             watch(&stream, options).map_err(unreachable)?;

@@ -32,7 +32,7 @@ impl Startup<'_> {
             ("client_encoding", "UTF8"),
             ("options", &options),
         ];
-        if self.purpose == Purpose::Replication {
+        if matches!(self.purpose, Purpose::Replication { .. }) {
             // `database`: bound to one, as logical replication needs; also lets SQL through.
             parameters.push(("replication", "database"));
         }
@@ -96,8 +96,10 @@ impl Startup<'_> {
                 Message::NoticeResponse(_) => {}
                 Message::ErrorResponse(body) => {
                     let error = ServerError::read(body.fields());
-                    let doing =
-                        if self.purpose == Purpose::Replication { Doing::ConnectingToReplicate } else { Doing::Connecting };
+                    let doing = match self.purpose {
+                        Purpose::Replication { .. } => Doing::ConnectingToReplicate,
+                        Purpose::Sql => Doing::Connecting,
+                    };
                     let subject = Subject { user: self.source.user(), database: self.database, slot: "" };
                     return Err(Failure::from(error).into_error(doing, self.connecting(), subject));
                 }

@@ -11,6 +11,7 @@ use tokio_rustls::client::TlsStream;
 use super::gathering::{Gathering, ON_UNIX_SOCKET};
 use super::late::Late;
 use super::message_sizes::CurrentSize;
+use super::window;
 
 /// The stream of bytes under a session.
 pub(crate) enum Transport {
@@ -21,6 +22,16 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// Whether it is a TCP connection to a server on this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        let peer = match self {
+            Transport::Tcp(stream) => stream.peer_addr(),
+            Transport::Tls(stream) => stream.get_ref().0.peer_addr(),
+            Transport::Unix(_) => return false,
+        };
+        peer.is_ok_and(window::is_here)
+    }
+
     /// From now on, lets what is to be read come together while much comes.
     pub(crate) fn gather(&mut self, messages: CurrentSize) -> io::Result<()> {
         match self {

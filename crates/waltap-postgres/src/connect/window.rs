@@ -4,7 +4,8 @@
 //! the walsender more than decoding: unless the window is full. Then what it sends comes together in its own buffer, and goes out in pieces as large as
 //! the window once we read. So a window of a few packets, read late and then until nothing is left, halves what a change costs both sides.
 //!
-//! Large changes need no such help, and a window of a few of them has both sides wait for each other: while those come it is wider.
+//! Large changes need no such help, and a window of a few of them has both sides wait for each other: while those come it is wider. It can be no wider
+//! than was agreed upon at first, though; where it is known that most changes are large, it is the kernel's from the beginning.
 //!
 //! Over a network it would cost more than it saves: no more than a window is on its way at a time. There the network device lets packets wait and come
 //! together.
@@ -32,6 +33,15 @@ const WIDE_BYTES: u32 = 64 * 1024 - 1;
 /// the largest window that it was ever given. Where they fit no more, it sends what does fit every 200 ms, and later less often, for ever. With
 /// segments of 1,024 bytes it still stands for 200 ms now and then. Behind a full window segments come together in large pieces all the same.
 const SEGMENT_BYTES: u32 = 536;
+
+/// Of changes that take so many bytes or more on average the kernel's window is the better one, by measurement: of 8 kB come a fifth more, and of
+/// 6.5 as many for less of our processor time; of 5 kB come fewer.
+const LARGE_CHANGE_BYTES: u64 = 6 * 1024;
+
+/// Whether a small window helps with changes of so many bytes from there; as long as that is not known, they are taken for small.
+pub(super) fn helps(address: SocketAddr, change_bytes: Option<u64>) -> bool {
+    is_here(address) && change_bytes.is_none_or(|bytes| bytes < LARGE_CHANGE_BYTES)
+}
 
 /// Whether an address is one of this machine's.
 pub(super) fn is_here(address: SocketAddr) -> bool {
@@ -167,6 +177,15 @@ mod tests {
         for (address, here) in [("127.0.0.1:5432", true), ("127.8.9.1:1", true), ("[::1]:5432", true), ("192.0.2.7:5432", false)]
         {
             assert_eq!(is_here(address.parse().unwrap()), here, "{address}");
+        }
+    }
+
+    #[test]
+    fn large_changes_and_other_machines_want_no_small_window() {
+        let helps = |address: &str, bytes| helps(address.parse().unwrap(), bytes);
+        for (bytes, expected) in [(None, true), (Some(200), true), (Some(5_000), true), (Some(8_000), false)] {
+            assert_eq!(helps("127.0.0.1:5432", bytes), expected, "{bytes:?}");
+            assert!(!helps("192.0.2.7:5432", bytes), "{bytes:?}");
         }
     }
 

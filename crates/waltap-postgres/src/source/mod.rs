@@ -166,7 +166,13 @@ impl Source {
 
     /// Opens a session for replication commands in a database.
     pub async fn replication(&self, database: &str) -> Result<ReplicationConnection> {
-        let session = connect::open(self, database, Purpose::Replication).await?;
+        self.replication_of_changes(database, None).await
+    }
+
+    /// The same, for changes of which it is known beforehand how many bytes one has on average. How they are best read is partly settled when the
+    /// connection is made.
+    pub async fn replication_of_changes(&self, database: &str, change_bytes: Option<u64>) -> Result<ReplicationConnection> {
+        let session = connect::open(self, database, Purpose::Replication { change_bytes }).await?;
         Ok(ReplicationConnection::new(session))
     }
 

@@ -1,5 +1,6 @@
 //! What the catalog says, against what the server does.
 
+mod change_bytes;
 pub(crate) mod identity;
 mod tables;
 
