@@ -58,6 +58,10 @@ impl TopicHandles {
             Some(topic) => topic,
             None => self.open(topic)?,
         };
+        // Whatever the short way does not take, the long one says why.
+        if record.headers.is_none() && produce_plain(topic, &record) {
+            return Ok(());
+        }
         match produce(&self.client, topic, record) {
             RDKafkaErrorCode::NoError => Ok(()),
             code => Err(KafkaError::MessageProduction(code)),
@@ -104,6 +108,29 @@ impl Drop for TopicHandles {
 /// Records without a key or a value have a null pointer there; an empty one has a pointer that is never read.
 fn bytes(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     bytes.map_or((null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast(), bytes.len()))
+}
+
+/// Without headers. Says whether it was taken. Why not librdkafka tells of this call in some cases only.
+fn produce_plain(Handle(topic): Handle, record: &Record<'_>) -> bool {
+    let ((key, key_length), (value, value_length)) = (bytes(record.key), bytes(record.value));
+    let partition = record.partition.unwrap_or(ANY_PARTITION);
+    let opaque = record.opaque as usize as *mut c_void;
+    // SAFETY: `topic` is a handle that was not given back, of a client that lives. Key and value are only read, and copied before it returns. The opaque
+    // is a number to librdkafka, which the context takes back as one.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        bindings::rd_kafka_produce(
+            topic.as_ptr(),
+            partition,
+            bindings::RD_KAFKA_MSG_F_COPY,
+            value,
+            value_length,
+            key,
+            key_length,
+            opaque,
+        )
+    };
+    result == 0
 }
 
 /// Of a topic of this client.
