@@ -15,15 +15,15 @@ fn a_database_of_large_rows_is_not_read_through_a_small_window() -> Result {
             let sql = postgres.create_database(database).await?;
             sql.run("CREATE TABLE t (id int PRIMARY KEY, body text); ALTER TABLE t ALTER body SET STORAGE PLAIN").await?;
             let rows =
-                |from: u32| format!("INSERT INTO t SELECT g, repeat('x', {length}) FROM generate_series({from}, {from} + 499) g");
+                |from: u32| format!("INSERT INTO t SELECT g, repeat('x', {length}) FROM generate_series({from}, {from} + 999) g");
             sql.run(&rows(1)).await?;
             // A session tells of what it changed at its end, or a second later at the latest.
-            let counted = "SELECT count(*) FROM pg_stat_user_tables WHERE n_tup_ins = 500 AND n_live_tup = 500";
+            let counted = "SELECT count(*) FROM pg_stat_user_tables WHERE n_tup_ins = 1000 AND n_live_tup = 1000";
             wait_until("the rows are counted", Duration::from_secs(60), async || Ok(sql.number(counted).await? == 1)).await?;
 
             let mut waltap = kit.capture(&postgres, &kafka, &["--database", database, "--log-level", "debug"])?;
             waltap.wait_streaming().await?;
-            sql.run(&rows(501)).await?;
+            sql.run(&rows(1001)).await?;
             postgres.wait_confirmed(&[database], Duration::from_secs(60)).await?;
             waltap.stop_cleanly().await?;
             ensure!(waltap.log().contains(SMALL_WINDOW) == is_small, "{database}:\n{}", waltap.log());

@@ -199,7 +199,7 @@ impl Sql {
     /// How many bytes a change of these relations takes on average, if that is known, and if how they are read depends on it.
     pub(crate) async fn change_bytes(&self, relations: &[u32]) -> Option<u64> {
         match self {
-            Sql::Postgres(sql) if sql.is_loopback() => catalog::change_bytes(sql, relations).await,
+            Sql::Postgres(sql) if sql.is_here_over_tcp() => catalog::change_bytes(sql, relations).await,
             Sql::Postgres(_) => None,
             #[cfg(test)]
             Sql::Simulated(_) => None,

@@ -78,8 +78,9 @@ impl Catalog {
 
     /// How many bytes a change of these tables takes on average, if that is known.
     pub(crate) async fn change_bytes(&self, sql: &Sql) -> Option<u64> {
-        let leaves = self.wanted.iter().flat_map(|table| &table.leaves).map(|leaf| leaf.oid);
-        let relations: Vec<u32> = self.wanted.iter().map(|table| table.oid).chain(leaves).collect();
+        // Changes of the others are in no log.
+        let leaves = self.wanted.iter().flat_map(|table| &table.leaves).filter(|leaf| !leaf.foreign && !leaf.unlogged);
+        let relations: Vec<u32> = self.wanted.iter().map(|table| table.oid).chain(leaves.map(|leaf| leaf.oid)).collect();
         sql.change_bytes(&relations).await
     }
 

@@ -88,17 +88,19 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
         let cluster = context.same_cluster().await?;
         Ok::<_, Error>((cluster, Progress::peek(context.store()).await?))
     };
-    let (kafka, catalog) = tokio::join!(kafka, Box::pin(Catalog::read(context, &sql)));
+    let postgres = async {
+        let catalog = Catalog::read(context, &sql).await?;
+        let change_bytes = catalog.change_bytes(&sql).await;
+        Ok::<_, Error>((catalog, change_bytes))
+    };
+    let (kafka, postgres) = tokio::join!(kafka, Box::pin(postgres));
     let (cluster, (mut progress, is_settled)) = kafka?;
     if is_standby && let Some(record) = &progress.slot {
         // Before the transactions of a capture that reads the primary are ended.
         let found = sql.slot(&context.slot).await?;
         check_standby(&context.options().name, sql.version_number(), Some(record), found.as_ref())?;
     }
-    let change_bytes = match &catalog {
-        Ok(catalog) => catalog.change_bytes(&sql).await,
-        Err(_) => None,
-    };
+    let (catalog, change_bytes) = postgres?;
     let reports = Reports::default();
     let mut opened = None;
     // What an open Kafka transaction hides may say that there is a slot, or what was published.
@@ -116,7 +118,7 @@ pub(crate) async fn open(context: &Context) -> Result<Opening> {
     };
     let (names, is_own) = publications(context);
     let mut memory = Memory::new(&progress, &context.options().name, &context.database, names, is_own);
-    let look = look(context, &mut sql, &mut memory, expectation, Some(catalog?)).await?;
+    let look = look(context, &mut sql, &mut memory, expectation, Some(catalog)).await?;
     context.board.facts().tables = look.tables.len();
     if look.tables.is_empty() && progress.slot.is_none() {
         return Ok(Opening::Idle);

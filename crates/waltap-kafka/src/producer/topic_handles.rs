@@ -58,11 +58,11 @@ impl TopicHandles {
             Some(topic) => topic,
             None => self.open(topic)?,
         };
-        // Whatever the short way does not take, the long one says why.
-        if record.headers.is_none() && produce_plain(topic, &record) {
-            return Ok(());
-        }
-        match produce(&self.client, topic, record) {
+        let code = match record.headers {
+            None => produce(topic, &record),
+            Some(_) => produce_with_headers(&self.client, topic, record),
+        };
+        match code {
             RDKafkaErrorCode::NoError => Ok(()),
             code => Err(KafkaError::MessageProduction(code)),
         }
@@ -110,31 +110,30 @@ fn bytes(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     bytes.map_or((null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast(), bytes.len()))
 }
 
-/// Without headers. Says whether it was taken. Why not librdkafka tells of this call in some cases only.
-fn produce_plain(Handle(topic): Handle, record: &Record<'_>) -> bool {
+/// A record without headers, by the shorter of librdkafka's functions.
+fn produce(Handle(topic): Handle, record: &Record<'_>) -> RDKafkaErrorCode {
     let ((key, key_length), (value, value_length)) = (bytes(record.key), bytes(record.value));
     let partition = record.partition.unwrap_or(ANY_PARTITION);
     let opaque = record.opaque as usize as *mut c_void;
     // SAFETY: `topic` is a handle that was not given back, of a client that lives. Key and value are only read, and copied before it returns. The opaque
     // is a number to librdkafka, which the context takes back as one.
     #[allow(unsafe_code)]
-    let result = unsafe {
-        bindings::rd_kafka_produce(
-            topic.as_ptr(),
-            partition,
-            bindings::RD_KAFKA_MSG_F_COPY,
-            value,
-            value_length,
-            key,
-            key_length,
-            opaque,
-        )
+    let error = unsafe {
+        let flags = bindings::RD_KAFKA_MSG_F_COPY;
+        match bindings::rd_kafka_produce(topic.as_ptr(), partition, flags, value, value_length, key, key_length, opaque) {
+            0 => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            // Of this thread. There is one whenever a record was not taken; without one it must not pass for taken.
+            _ => match bindings::rd_kafka_last_error() {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => RDKafkaRespErr::RD_KAFKA_RESP_ERR__FAIL,
+                error => error,
+            },
+        }
     };
-    result == 0
+    error.into()
 }
 
-/// Of a topic of this client.
-fn produce(client: &BaseProducer<Collector>, Handle(topic): Handle, record: Record<'_>) -> RDKafkaErrorCode {
+/// A record that may have headers, for a topic of this client.
+fn produce_with_headers(client: &BaseProducer<Collector>, Handle(topic): Handle, record: Record<'_>) -> RDKafkaErrorCode {
     let ((key, key_length), (value, value_length)) = (bytes(record.key), bytes(record.value));
     // A reference to the headers is a pointer to librdkafka's own: rdkafka has no other way to them.
     let headers = record.headers.as_ref().map_or(null_mut(), |headers| std::ptr::from_ref(headers.as_borrowed()).cast_mut());

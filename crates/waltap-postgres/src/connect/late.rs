@@ -61,7 +61,7 @@ pub(crate) struct Late<S: Socket> {
     state: State<S>,
     /// Boxed: most sessions have none.
     gathering: Option<Box<Gathering>>,
-    /// Of a stream from a server on this machine.
+    has_small_window: bool,
     window: Option<Window>,
     /// A write waits for the runtime to say that there is room, which it would not once the socket is taken out.
     write_waits: bool,
@@ -77,7 +77,7 @@ enum State<S: Socket> {
 impl<S: Socket> Late<S> {
     /// A socket that is read as soon as something is there.
     pub(crate) fn new(socket: S) -> Late<S> {
-        Late { state: State::Attached(socket), gathering: None, window: None, write_waits: false }
+        Late { state: State::Attached(socket), gathering: None, has_small_window: false, window: None, write_waits: false }
     }
 
     /// From now on, lets bytes come together.
@@ -135,12 +135,14 @@ impl<S: Socket> Late<S> {
 }
 
 impl Late<TcpStream> {
+    /// The same of a connection that may have a [small window](super::window::connect).
+    pub(super) fn with_window(socket: TcpStream, has_small_window: bool) -> Late<TcpStream> {
+        Late { has_small_window, ..Late::new(socket) }
+    }
+
     /// From now on, lets packets come together, in the way that suits the path and the messages.
     pub(super) fn gather_packets(&mut self, messages: CurrentSize) -> io::Result<()> {
-        let window = match &self.state {
-            State::Attached(socket) => Window::of(socket, messages.clone())?,
-            State::Detached(_) | State::Gone => None,
-        };
+        let window = self.has_small_window.then(|| Window::new(messages.clone()));
         self.gather(Gathering::new(if window.is_some() { THROUGH_SMALL_WINDOW } else { OVER_TCP }, messages)?);
         self.window = window;
         Ok(())
@@ -255,14 +257,14 @@ mod tests {
     #[tokio::test]
     async fn a_stream_of_large_messages_has_a_wide_window() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let near = window::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, has_small_window) = window::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut far, _) = listener.accept().await.unwrap();
         let buffer = |near: &Late<TcpStream>| match &near.state {
             State::Attached(socket) => SockRef::from(socket).recv_buffer_size().unwrap(),
             State::Detached(socket) => SockRef::from(socket).recv_buffer_size().unwrap(),
             State::Gone => panic!("the socket is gone"),
         };
-        let mut near = Late::new(near);
+        let mut near = Late::with_window(near, has_small_window);
         let messages = CurrentSize::default();
         near.gather_packets(messages.clone()).unwrap();
         let (before, mut taken) = (buffer(&near), [0; 1_000]);

@@ -42,13 +42,13 @@ pub(super) async fn connect(peer: &Peer, endpoint: &Endpoint, options: &TcpOptio
     match peer {
         Peer::Unix(file) => Ok(Transport::Unix(Late::new(UnixStream::connect(file).await.map_err(unreachable)?))),
         Peer::Tcp(address) => {
-            let stream = match purpose {
+            let connected = match purpose {
                 Purpose::Replication { change_bytes } if window::helps(*address, change_bytes) => window::connect(*address).await,
-                Purpose::Replication { .. } | Purpose::Sql => TcpStream::connect(address).await,
+                Purpose::Replication { .. } | Purpose::Sql => TcpStream::connect(address).await.map(|stream| (stream, false)),
             };
-            let stream = stream.map_err(unreachable)?;
+            let (stream, has_small_window) = connected.map_err(unreachable)?;
             watch(&stream, options).map_err(unreachable)?;
-            Ok(Transport::Tcp(Late::new(stream)))
+            Ok(Transport::Tcp(Late::with_window(stream, has_small_window)))
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Sql {
     client: Client,
     version: ServerVersion,
     process_id: i32,
-    is_loopback: bool,
+    is_here_over_tcp: bool,
     /// Dropped with the session, which the connection's task notices.
     _alive: oneshot::Sender<()>,
 }
@@ -34,7 +34,7 @@ pub struct Sql {
 impl Sql {
     pub(crate) async fn new(session: Session, limit: Option<Duration>) -> Result<Sql> {
         let (version, process_id) = (session.version, session.backend.0);
-        let is_loopback = session.wire.transport().is_loopback();
+        let is_here_over_tcp = session.wire.transport().is_here_over_tcp();
         let mut config = Config::new();
         // The session is encrypted and authenticated already; the name is swallowed with the startup message.
         config.ssl_mode(SslMode::Disable).user("waltap");
@@ -49,7 +49,7 @@ impl Sql {
         let (client, connection) = opened.map_err(failed)?;
         let (alive, gone) = oneshot::channel();
         tokio::spawn(drive(connection, gone));
-        Ok(Sql { client, version, process_id, is_loopback, _alive: alive })
+        Ok(Sql { client, version, process_id, is_here_over_tcp, _alive: alive })
     }
 
     /// The server's version.
@@ -58,8 +58,8 @@ impl Sql {
     }
 
     /// Whether this is a TCP connection to a server on this machine.
-    pub fn is_loopback(&self) -> bool {
-        self.is_loopback
+    pub fn is_here_over_tcp(&self) -> bool {
+        self.is_here_over_tcp
     }
 
     /// The number of the server's process, as `pg_stat_activity` has it.

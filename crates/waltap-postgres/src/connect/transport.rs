@@ -23,7 +23,7 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// Whether it is a TCP connection to a server on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(super) fn is_here_over_tcp(&self) -> bool {
         let peer = match self {
             Transport::Tcp(stream) => stream.peer_addr(),
             Transport::Tls(stream) => stream.get_ref().0.peer_addr(),

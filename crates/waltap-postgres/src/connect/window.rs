@@ -55,15 +55,16 @@ pub(super) fn is_here(address: SocketAddr) -> bool {
     address.ip().is_loopback() || source().is_ok_and(|source| source.ip() == address.ip())
 }
 
-/// Connects with a small window and small segments, which both have to be so from the beginning.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+/// Connects with a small window and small segments, which both have to be so from the beginning. Says whether they are.
+pub(super) async fn connect(address: SocketAddr) -> io::Result<(TcpStream, bool)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // The window alone would do harm. Without either the stream is as it is over a network.
-    match SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES).and_then(|()| socket.set_recv_buffer_size(BYTES)) {
+    let narrowed = SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES).and_then(|()| socket.set_recv_buffer_size(BYTES));
+    match &narrowed {
         Ok(()) => tracing::debug!(%address, "the server is on this machine: the stream is read through a small window"),
         Err(error) => tracing::debug!(%address, %error, "no small window"),
     }
-    socket.connect(address).await
+    Ok((socket.connect(address).await?, narrowed.is_ok()))
 }
 
 /// The window of a connection that was made by [`connect`].
@@ -86,10 +87,9 @@ enum Width {
 }
 
 impl Window {
-    /// None where the connection has no small window, which it has from a server on this machine alone.
-    pub(super) fn of(socket: &TcpStream, messages: CurrentSize) -> io::Result<Option<Window>> {
-        let is_small = is_here(socket.peer_addr()?) && SockRef::from(socket).recv_buffer_size()? <= 2 * BYTES as usize;
-        Ok(is_small.then_some(Window { width: Width::Small, messages }))
+    /// Of a connection that has a small one.
+    pub(super) fn new(messages: CurrentSize) -> Window {
+        Window { width: Width::Small, messages }
     }
 
     /// So many bytes were read just now: has the window suit the messages.
@@ -149,7 +149,8 @@ mod tests {
     /// Both ends of a connection: ours, and the server's.
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let near = connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, is_small) = connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(is_small);
         let (far, _) = listener.accept().await.unwrap();
         far.set_nodelay(true).unwrap();
         (near, far)
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn large_changes_and_other_machines_want_no_small_window() {
         let helps = |address: &str, bytes| helps(address.parse().unwrap(), bytes);
-        for (bytes, expected) in [(None, true), (Some(200), true), (Some(5_000), true), (Some(8_000), false)] {
+        for (bytes, expected) in [(None, true), (Some(200), true), (Some(6_143), true), (Some(6_144), false)] {
             assert_eq!(helps("127.0.0.1:5432", bytes), expected, "{bytes:?}");
             assert!(!helps("192.0.2.7:5432", bytes), "{bytes:?}");
         }
@@ -280,7 +281,7 @@ mod tests {
     async fn the_window_is_wide_while_messages_are_large_and_nothing_waits_when_it_changes() {
         let (mut near, far) = pair().await;
         let messages = CurrentSize::default();
-        let mut window = Window::of(&near, messages.clone()).unwrap().expect("it is small");
+        let mut window = Window::new(messages.clone());
         let mut waits = 0;
         for _ in 0..10 {
             messages.set(Size::Small);

@@ -122,6 +122,11 @@ impl Session<'_> {
             let tables = self.context.tables(&sql, &[oid]).await?;
             self.read_joined_in_chunks(&tables).await?;
         }
+        if self.progress.table(oid).is_none() {
+            // The snapshot may be waited for longer than a Kafka transaction may last, and what came before the table's rows is committed before them
+            // anyway.
+            self.commit().await?;
+        }
         while self.progress.table(oid).is_none() {
             // What is on its way comes first: it may hold this table, and others that would be asked for next.
             let held = match &mut self.exporting {
