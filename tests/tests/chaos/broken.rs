@@ -73,8 +73,7 @@ const SKIPPED: &[Fault] = &[Fault::Gap, Fault::BrokenReturn];
 const AT_LEAST_ONCE: [Broken; 4] = [
     Broken { switch: "confirm-on-produce", found: &[Fault::AcknowledgedEarly], besides: SKIPPED },
     Broken { switch: "keepalive-in-flight", found: &[Fault::AcknowledgedEarly], besides: SKIPPED },
-    // What is dropped may be the rest of what comes again after the kill.
-    Broken { switch: "drop-at-stop", found: &[Fault::Gap], besides: &[Fault::AcknowledgedEarly, Fault::BrokenReturn] },
+    Broken { switch: "drop-at-stop", found: &[Fault::Gap], besides: &[Fault::AcknowledgedEarly] },
     Broken { switch: "forget-filtered", found: &[Fault::StandsStill], besides: &[] },
 ];
 

@@ -17,7 +17,7 @@ fn a_database_of_large_rows_is_not_read_through_a_small_window() -> Result {
             let rows =
                 |from: u32| format!("INSERT INTO t SELECT g, repeat('x', {length}) FROM generate_series({from}, {from} + 999) g");
             sql.run(&rows(1)).await?;
-            // A session tells of what it changed at its end, or a second later at the latest.
+            // The server counts them some time after their commit.
             let counted = "SELECT count(*) FROM pg_stat_user_tables WHERE n_tup_ins = 1000 AND n_live_tup = 1000";
             wait_until("the rows are counted", Duration::from_secs(60), async || Ok(sql.number(counted).await? == 1)).await?;
 
