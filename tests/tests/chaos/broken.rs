@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use waltap_tests::checker::{Delivery, Fault, Report};
+use waltap_tests::oracle::Event;
 use waltap_tests::{Failure, PROGRESS, PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
 
 use crate::fault::Fault as Deed;
@@ -89,10 +90,10 @@ fn at_least_once() -> Result {
         let options = PostgresOptions { major: Some(13), ..PostgresOptions::default() };
         let mut stage = Stage::set(kit, Delivery::AtLeastOnce, options).await?;
         stage.with_arguments(&["--kafka-property", LINGER, "--kafka-property", UNCOMPRESSED]);
-        break_each(&mut stage, &AT_LEAST_ONCE, Mix::USUAL, async |stage, waltap, _| {
+        break_each(&mut stage, &AT_LEAST_ONCE, Mix::USUAL, async |stage, waltap, database| {
             tokio::time::sleep(PAUSE).await;
             stage.inflict(waltap, Deed::KillWaltap, None).await?;
-            waltap.wait_streaming().await?;
+            wait_caught_up(stage, database).await?;
             stage.kafka_wire.throttle(Some(NARROWER));
             tokio::time::sleep(PAUSE).await;
             stage.inflict(waltap, Deed::StopWaltap, None).await?;
@@ -115,6 +116,22 @@ fn exactly_once() -> Result {
         })
         .await
     })
+}
+
+/// Waits until what came before a kill has come again, so that what a stop finds on its way is new: a return that the stop cuts off would be
+/// another fault. The topics tell, for a slot that is to stand still does not.
+async fn wait_caught_up(stage: &Stage<'_>, database: &str) -> Result {
+    let before = stage.postgres.written().await?;
+    let facts = format!("{database}.public.facts");
+    wait_until("an event is there of what was written after the kill", DEADLINE, async || {
+        let records = stage.kafka.topics().read(&facts).await?;
+        let events = records.iter().map(Event::read).collect::<Result<Vec<_>>>()?;
+        Ok(events.iter().flatten().any(|event| event.position.commit_lsn > before))
+    })
+    .await?;
+    // What was sent before it to other partitions may linger.
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 /// Kills waltap while events are on their way through a narrow wire, each connection of which is narrow by itself: progress that is not in their
