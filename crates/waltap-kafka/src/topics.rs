@@ -156,6 +156,7 @@ fn ensure(options: &Options, wanted: &[TopicSpecification], deadline: Instant) -
     let missing: Vec<&TopicSpecification> = wanted.iter().filter(|topic| !there.contains(topic.name.as_str())).collect();
     if !missing.is_empty() {
         Admin::start(options, deadline)?.create(&missing)?;
+        tracing::debug!(topics = missing.len(), "Kafka's controller has made the topics: its brokers make their logs");
     }
     let created: Vec<bool> = wanted.iter().map(|topic| !there.contains(topic.name.as_str())).collect();
     let partitions = wait_until_usable(&inquiry, wanted, deadline, metadata)?;
