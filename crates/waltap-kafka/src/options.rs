@@ -1,5 +1,7 @@
 //! How Kafka is reached and fed: what the user may choose, validated once.
 
+mod gathering;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -23,11 +25,6 @@ const QUEUE_BYTES_MIN: usize = 4 << 10;
 /// How long a batch waits for more records: long enough to fill batches at a few thousand records a second, short enough to stay out of
 /// the way of a reader who waits for a commit.
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(2);
-
-/// How long a batch waits at least when rows are read in bulk, with a queue of [`QUEUE_BYTES_DEFAULT`]. librdkafka has one request of a partition
-/// on its way at a time, and while a record has waited longer than this for the next one, its thread asks for the answer again and again, on
-/// a processor that COPY and the broker need. It is about as long as a queue that is always full keeps a record.
-const BULK_LINGER: Duration = Duration::from_millis(30);
 
 /// The largest record sent, as in librdkafka and a little under Kafka's own default (1,048,588 with overhead), so that a record that the
 /// broker would refuse is refused here, before it costs the producer its life.
@@ -211,17 +208,6 @@ impl Options {
             let interval = (f64::from(METADATA_INTERVAL_MS) * times).min(METADATA_INTERVAL_MAX_MS.into()) as u32;
             self.properties.insert(METADATA_INTERVAL.to_owned(), interval.to_string());
         }
-        self
-    }
-
-    /// The same for rows that are read in bulk: batches wait longer for company.
-    #[must_use]
-    pub fn for_bulk(mut self) -> Self {
-        let chosen = self.properties.get("linger.ms").and_then(|value| value.parse().ok()).unwrap_or_default();
-        // Where no batch is ever full, a queue is sent once in this time: the smaller it is, the more often.
-        let share = (self.queue_bytes as f64 / QUEUE_BYTES_DEFAULT as f64).min(1.0);
-        let millis = (BULK_LINGER.as_millis() as f64 * share).max(chosen);
-        self.properties.insert("linger.ms".to_owned(), millis.to_string());
         self
     }
 

@@ -123,10 +123,20 @@ fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
         let options = with(&[("linger.ms", chosen)]).unwrap().with_queue_share(queue_bytes).for_bulk();
         options.producer_config().get("linger.ms").map(str::to_owned)
     };
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT).as_deref(), Some("30"));
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4).as_deref(), Some("7.5"));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT).as_deref(), Some("100"));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4).as_deref(), Some("25"));
     assert_eq!(linger("2", QUEUE_BYTES_MIN).as_deref(), Some("2"));
     assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT).as_deref(), Some("1200"));
+}
+
+#[test]
+fn batches_of_rows_in_bulk_are_full_soon_unless_the_user_wants_others() {
+    let records = |properties: &[(&str, &str)]| {
+        let config = with(properties).unwrap().for_bulk().producer_config();
+        config.get("batch.num.messages").map(str::to_owned)
+    };
+    assert_eq!(records(&[]).as_deref(), Some("2500"));
+    assert_eq!(records(&[("batch.num.messages", "77")]).as_deref(), Some("77"));
 }
 
 #[test]

@@ -159,8 +159,17 @@ impl Collector {
         }
         reports.records += 1;
         reports.bytes += bytes;
-        let all = reports.records == self.shared.records();
-        if all || reports.records >= REPORTS_MAX || reports.runs.len() >= RUNS_MAX {
+        if reports.records >= REPORTS_MAX || reports.runs.len() >= RUNS_MAX {
+            self.hand_over(&mut reports);
+            reports.last_report = Instant::now();
+        }
+    }
+
+    /// Hands over what was gathered where nothing else is in flight. Not looked at with each report: senders count at the same place, on another
+    /// processor.
+    pub(super) fn hand_over_the_last(&self) {
+        let mut reports = self.lock();
+        if reports.records == self.shared.records() {
             self.hand_over(&mut reports);
             reports.last_report = Instant::now();
         }

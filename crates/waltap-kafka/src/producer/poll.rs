@@ -37,6 +37,7 @@ fn run(native: &Arc<BaseProducer<Collector>>, lookout: &mut Lookout) {
     while Arc::strong_count(native) > 1 {
         thread::park_timeout(if collector.is_idle() { IDLE } else { LOOK });
         take_all(native);
+        collector.hand_over_the_last();
         if collector.is_idle() || round.elapsed() >= ROUND {
             collector.finish_round();
             lookout.round(native);

@@ -169,3 +169,41 @@ fn produce_with_headers(client: &BaseProducer<Collector>, Handle(topic): Handle,
     }
     error.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::config::FromClientConfigAndContext;
+    use rdkafka::message::Header;
+    use waltap_error::Error;
+
+    use super::super::shared::Shared;
+    use super::*;
+    use crate::delivery::DeliveryObserver;
+
+    struct Nobody;
+
+    impl DeliveryObserver for Nobody {
+        fn confirmed(&mut self, _: &[(u64, u64)]) {}
+        fn failed(&mut self, _: u64, _: Error) {}
+    }
+
+    #[test]
+    fn a_record_for_which_librdkafka_has_no_room_is_refused_with_headers_and_without() {
+        let mut config = ClientConfig::new();
+        // A broker is not needed: records wait for one.
+        config.set("bootstrap.servers", "127.0.0.1:9").set("queue.buffering.max.messages", "2");
+        let collector = Collector::new(Box::new(Nobody), Arc::new(Shared::new(1 << 20)));
+        let client = BaseProducer::from_config_and_context(&config, collector).unwrap();
+        let topics = TopicHandles::new(Arc::new(client));
+        let send = |headers: Option<OwnedHeaders>| {
+            topics.send("orders", Record { partition: None, key: Some(b"1"), value: None, headers, opaque: 7 })
+        };
+        let headers = || OwnedHeaders::new().insert(Header { key: "name", value: Some("value") });
+        assert_eq!(send(None), Ok(()));
+        assert_eq!(send(Some(headers())), Ok(()));
+        let full = Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+        assert_eq!(send(None), full);
+        assert_eq!(send(Some(headers())), full);
+    }
+}

@@ -84,6 +84,26 @@ async fn changes_are_as_large_as_the_rows_that_change() {
 }
 
 #[tokio::test]
+async fn leaves_of_a_partitioned_table_speak_for_it() {
+    let cluster = Cluster::with().setting("autovacuum", "off").start();
+    cluster.psql(
+        "postgres",
+        "CREATE TABLE parted (id int, t text) PARTITION BY RANGE (id);
+         CREATE TABLE leaf PARTITION OF parted FOR VALUES FROM (0) TO (10000);
+         ALTER TABLE leaf ALTER t SET STORAGE PLAIN;
+         INSERT INTO parted SELECT i, repeat('x', 7900) FROM generate_series(1, 1000) i",
+    );
+    wait_for_count(&cluster, "leaf", 1000);
+    let sql = cluster.sql("postgres").await;
+    let all = tables(&sql).await.expect("tables");
+    let parted = find(&all, "parted");
+    let [leaf] = parted.leaves.as_slice() else { panic!("{:?}", parted.leaves) };
+    assert_eq!(change_bytes(&sql, &[parted.oid]).await, None, "it has no rows of its own");
+    let found = change_bytes(&sql, &[parted.oid, leaf.oid]).await.expect("it is known");
+    assert!((7_900..8_800).contains(&found), "{found}");
+}
+
+#[tokio::test]
 async fn too_few_rows_that_were_counted_make_none_large() {
     let cluster = cluster();
     cluster.psql("postgres", "SELECT pg_stat_reset()");
