@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use waltap_tests::checker::{Delivery, Fault, Report};
-use waltap_tests::oracle::Event;
+use waltap_tests::oracle::{Event, Operation};
 use waltap_tests::{Failure, PROGRESS, PostgresOptions, Random, Result, Waltap, ensure, run, wait_until};
 
 use crate::fault::Fault as Deed;
@@ -126,7 +126,7 @@ async fn wait_caught_up(stage: &Stage<'_>, database: &str) -> Result {
     wait_until("an event is there of what was written after the kill", DEADLINE, async || {
         let records = stage.kafka.topics().read(&facts).await?;
         let events = records.iter().map(Event::read).collect::<Result<Vec<_>>>()?;
-        Ok(events.iter().flatten().any(|event| event.position.commit_lsn > before))
+        Ok(events.iter().flatten().any(|event| event.operation != Operation::Read && event.position.commit_lsn > before))
     })
     .await?;
     // What was sent before it to other partitions may linger.

@@ -148,7 +148,7 @@ impl Context {
         match &self.shared.destination {
             Destination::Kafka(kafka) if kafka.options.delivery == Delivery::AtLeastOnce => {
                 let mut options = self.sink_options(kafka, 0);
-                options.client = options.client.for_bulk();
+                options.client = options.client.for_bulk(options.partitions);
                 Ok(Arc::new(kafka.cluster.open_sink(&options, reports.clone())?))
             }
             Destination::Kafka(_) | Destination::Output(_) => Ok(Arc::clone(sink)),

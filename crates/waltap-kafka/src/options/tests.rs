@@ -119,24 +119,31 @@ fn of_many_topics_the_brokers_are_asked_seldom_unless_the_user_wants_it_otherwis
 
 #[test]
 fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
-    let linger = |chosen: &str, queue_bytes: usize| {
-        let options = with(&[("linger.ms", chosen)]).unwrap().with_queue_share(queue_bytes).for_bulk();
-        options.producer_config().get("linger.ms").map(str::to_owned)
+    let linger = |chosen: &str, queue_bytes: usize, records: &str| {
+        let options = with(&[("linger.ms", chosen), ("queue.buffering.max.messages", records)]).unwrap();
+        let config = options.with_queue_share(queue_bytes).for_bulk(1).producer_config();
+        config.get("linger.ms").map(|millis| millis.parse::<f64>().unwrap())
     };
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT).as_deref(), Some("100"));
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4).as_deref(), Some("25"));
-    assert_eq!(linger("2", QUEUE_BYTES_MIN).as_deref(), Some("2"));
-    assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT).as_deref(), Some("1200"));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT, "0"), Some(60.0));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4, "0"), Some(15.0));
+    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT, "3300"), Some(6.0));
+    assert_eq!(linger("2", QUEUE_BYTES_MIN, "0"), Some(2.0));
+    assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT, "0"), Some(1200.0));
 }
 
 #[test]
-fn batches_of_rows_in_bulk_are_full_soon_unless_the_user_wants_others() {
-    let records = |properties: &[(&str, &str)]| {
-        let config = with(properties).unwrap().for_bulk().producer_config();
+fn a_queue_has_room_for_full_batches_of_all_partitions_unless_the_user_chooses_batches() {
+    let batch = |partitions, properties: &[(&str, &str)]| {
+        let config = with(properties).unwrap().for_bulk(partitions).producer_config();
         config.get("batch.num.messages").map(str::to_owned)
     };
-    assert_eq!(records(&[]).as_deref(), Some("2500"));
-    assert_eq!(records(&[("batch.num.messages", "77")]).as_deref(), Some("77"));
+    assert_eq!(batch(-1, &[]).as_deref(), Some("10000"), "the brokers choose, and one is what they have as they come");
+    assert_eq!(batch(1, &[]).as_deref(), Some("10000"));
+    assert_eq!(batch(6, &[]).as_deref(), Some("1833"));
+    assert_eq!(batch(1_000_000, &[]).as_deref(), Some("1"));
+    assert_eq!(batch(1, &[("queue.buffering.max.messages", "300")]).as_deref(), Some("100"));
+    assert_eq!(batch(6, &[("batch.num.messages", "77")]).as_deref(), Some("77"));
+    assert_eq!(batch(6, &[("batch.size", "5000000")]), None);
 }
 
 #[test]
