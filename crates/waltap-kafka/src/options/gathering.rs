@@ -4,9 +4,9 @@
 //! for the answer again and again, on a processor that the source and the broker need (`rd_kafka_toppar_producer_serve` of 2.12). So records may wait here
 //! for longer than a queue that is always full keeps them, and batches are sent because they are full.
 
-use super::{Options, QUEUE_BYTES_DEFAULT};
+use super::{BATCH_BYTES_DEFAULT, Options, QUEUE_BYTES_DEFAULT};
 
-/// How long a batch waits, with a full-sized queue. Small rows take 35 to 60 ms through it. Where batches are never full, since a topic has more
+/// How long a batch waits, with a full-sized queue. By its size small rows take 35 to 60 ms through it, at 950,000 to 550,000 a second. Where batches are never full, since a topic has more
 /// partitions than it was thought to have, a queue is sent once in this time.
 const LINGER_MS: f64 = 60.0;
 
@@ -19,9 +19,6 @@ const BATCHES_A_QUEUE: f64 = 3.0;
 /// librdkafka's own; larger ones are of no use.
 const BATCH_RECORDS_MAX: f64 = 10_000.0;
 
-/// The properties by which a user chooses how large batches are.
-const BATCH_PROPERTIES: [&str; 2] = ["batch.num.messages", "batch.size"];
-
 impl Options {
     /// The same for rows that are read in bulk, to topics of so many partitions as far as is known.
     #[must_use]
@@ -32,9 +29,11 @@ impl Options {
         let by_bytes = self.queue_bytes as f64 / QUEUE_BYTES_DEFAULT as f64 * QUEUE_RECORDS;
         let by_records = number("queue.buffering.max.messages").filter(|records| *records > 0.0).unwrap_or(f64::INFINITY);
         let records = by_bytes.min(by_records).min(QUEUE_RECORDS);
+        // Who wants other batches, or larger ones, has them. Smaller ones than usual may be our own bound.
+        let has_larger = number("batch.size").is_some_and(|bytes| bytes > BATCH_BYTES_DEFAULT as f64);
         let millis = (LINGER_MS * records / QUEUE_RECORDS).max(chosen);
         self.properties.insert("linger.ms".to_owned(), format!("{millis:.3}"));
-        if BATCH_PROPERTIES.iter().all(|name| !self.properties.contains_key(*name)) {
+        if !has_larger && !self.properties.contains_key("batch.num.messages") {
             let batch = records / (BATCHES_A_QUEUE * f64::from(partitions.max(1)));
             let batch = batch.clamp(1.0, BATCH_RECORDS_MAX) as u32;
             self.properties.insert("batch.num.messages".to_owned(), batch.to_string());

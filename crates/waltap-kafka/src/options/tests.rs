@@ -137,13 +137,15 @@ fn a_queue_has_room_for_full_batches_of_all_partitions_unless_the_user_chooses_b
         let config = with(properties).unwrap().for_bulk(partitions).producer_config();
         config.get("batch.num.messages").map(str::to_owned)
     };
-    assert_eq!(batch(-1, &[]).as_deref(), Some("10000"), "the brokers choose, and one is what they have as they come");
+    assert_eq!(batch(0, &[]).as_deref(), Some("10000"), "none is taken for one");
     assert_eq!(batch(1, &[]).as_deref(), Some("10000"));
     assert_eq!(batch(6, &[]).as_deref(), Some("1833"));
     assert_eq!(batch(1_000_000, &[]).as_deref(), Some("1"));
     assert_eq!(batch(1, &[("queue.buffering.max.messages", "300")]).as_deref(), Some("100"));
     assert_eq!(batch(6, &[("batch.num.messages", "77")]).as_deref(), Some("77"));
     assert_eq!(batch(6, &[("batch.size", "5000000")]), None);
+    let bounded = with(&[]).unwrap().with_batch_bytes(100_000).for_bulk(6).producer_config();
+    assert_eq!(bounded.get("batch.num.messages"), Some("1833"), "a bound of ours is not the user's choice");
 }
 
 #[test]
