@@ -73,7 +73,7 @@ fn read(
 
 fn send(wire: &mut Wire, (database, table): (&str, &str), brokers: &str, topic: &str) -> Result<Taken> {
     let options =
-        Options::new(Settings { brokers: brokers.to_owned(), ..Settings::default() }).map_err(Error::other)?.for_bulk(1);
+        Options::new(Settings { brokers: brokers.to_owned(), ..Settings::default() }).map_err(Error::other)?.for_throughput(1);
     let mut config = options.producer_config();
     // waltap keeps to this bound by itself.
     config.set("queue.buffering.max.kbytes", (options.queue_bytes() / 1024).to_string());

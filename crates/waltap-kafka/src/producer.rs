@@ -6,6 +6,7 @@
 
 mod collector;
 mod contact;
+mod flush;
 mod lookout;
 mod poll;
 mod replicas;

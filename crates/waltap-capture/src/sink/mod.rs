@@ -123,7 +123,7 @@ impl Sink {
     /// Ends a batch: nothing of it is held back for company.
     pub(crate) async fn flush(&self) -> Result<()> {
         match self {
-            // librdkafka's linger does it.
+            // librdkafka's linger does it, or the commit.
             Sink::Kafka(_) | Sink::Transactional(_) => Ok(()),
             #[cfg(test)]
             Sink::Simulated(_) => Ok(()),

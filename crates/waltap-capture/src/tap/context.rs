@@ -130,10 +130,12 @@ impl Context {
         match &self.shared.destination {
             Destination::Kafka(kafka) => {
                 reports.tell_verdicts(self.letters.verdicts.clone());
-                let options = self.sink_options(kafka, topics);
+                let mut options = self.sink_options(kafka, topics);
                 match options.delivery {
                     Delivery::AtLeastOnce => kafka.cluster.open_sink(&options, reports),
+                    // Nobody sees a record before its transaction is committed, which waits for no batch.
                     Delivery::ExactlyOnce(_) => {
+                        options.client = options.client.for_throughput(options.partitions);
                         kafka.cluster.open_transactions(&options, &self.transactional_id(), reports).await
                     }
                 }
@@ -148,7 +150,7 @@ impl Context {
         match &self.shared.destination {
             Destination::Kafka(kafka) if kafka.options.delivery == Delivery::AtLeastOnce => {
                 let mut options = self.sink_options(kafka, 0);
-                options.client = options.client.for_bulk(options.partitions);
+                options.client = options.client.for_throughput(options.partitions);
                 Ok(Arc::new(kafka.cluster.open_sink(&options, reports.clone())?))
             }
             Destination::Kafka(_) | Destination::Output(_) => Ok(Arc::clone(sink)),

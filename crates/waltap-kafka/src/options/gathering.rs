@@ -1,4 +1,5 @@
-//! Batches of rows that are read in bulk, for which nobody waits.
+//! Batches of records for which nobody waits one by one: rows that are read in bulk, and what goes into Kafka transactions, where a commit has
+//! librdkafka send all that it holds.
 //!
 //! librdkafka has one request of a partition on its way at a time. While a record has waited longer than `linger.ms` for the next one, its thread asks
 //! for the answer again and again, on a processor that the source and the broker need (`rd_kafka_toppar_producer_serve` of 2.12). So records may wait here
@@ -20,9 +21,9 @@ const BATCHES_A_QUEUE: f64 = 3.0;
 const BATCH_RECORDS_MAX: f64 = 10_000.0;
 
 impl Options {
-    /// The same for rows that are read in bulk, to topics of so many partitions as far as is known.
+    /// The same with large batches, which wait to be full, for topics of so many partitions as far as is known.
     #[must_use]
-    pub fn for_bulk(mut self, partitions: i32) -> Self {
+    pub fn for_throughput(mut self, partitions: i32) -> Self {
         let number = |name: &str| self.properties.get(name).and_then(|value| value.parse::<f64>().ok());
         let chosen = number("linger.ms").unwrap_or_default();
         // A smaller queue is through sooner. Zero is no bound.

@@ -121,7 +121,7 @@ fn of_many_topics_the_brokers_are_asked_seldom_unless_the_user_wants_it_otherwis
 fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
     let linger = |chosen: &str, queue_bytes: usize, records: &str| {
         let options = with(&[("linger.ms", chosen), ("queue.buffering.max.messages", records)]).unwrap();
-        let config = options.with_queue_share(queue_bytes).for_bulk(1).producer_config();
+        let config = options.with_queue_share(queue_bytes).for_throughput(1).producer_config();
         config.get("linger.ms").map(|millis| millis.parse::<f64>().unwrap())
     };
     assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT, "0"), Some(60.0));
@@ -134,7 +134,7 @@ fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
 #[test]
 fn a_queue_has_room_for_full_batches_of_all_partitions_unless_the_user_chooses_batches() {
     let batch = |partitions, properties: &[(&str, &str)]| {
-        let config = with(properties).unwrap().for_bulk(partitions).producer_config();
+        let config = with(properties).unwrap().for_throughput(partitions).producer_config();
         config.get("batch.num.messages").map(str::to_owned)
     };
     assert_eq!(batch(0, &[]).as_deref(), Some("10000"), "none is taken for one");
@@ -144,7 +144,7 @@ fn a_queue_has_room_for_full_batches_of_all_partitions_unless_the_user_chooses_b
     assert_eq!(batch(1, &[("queue.buffering.max.messages", "300")]).as_deref(), Some("100"));
     assert_eq!(batch(6, &[("batch.num.messages", "77")]).as_deref(), Some("77"));
     assert_eq!(batch(6, &[("batch.size", "5000000")]), None);
-    let bounded = with(&[]).unwrap().with_batch_bytes(100_000).for_bulk(6).producer_config();
+    let bounded = with(&[]).unwrap().with_batch_bytes(100_000).for_throughput(6).producer_config();
     assert_eq!(bounded.get("batch.num.messages"), Some("1833"), "a bound of ours is not the user's choice");
 }
 

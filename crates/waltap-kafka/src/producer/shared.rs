@@ -106,6 +106,11 @@ impl Shared {
         self.wait_until(|in_flight| in_flight.records == 0).await;
     }
 
+    /// Waits until the producer has ended.
+    pub(super) async fn end(&self) {
+        self.wait_until(|_| false).await;
+    }
+
     async fn wait_until(&self, reached: impl Fn(InFlight) -> bool) {
         loop {
             // Registered before the look, so that a report in between is not missed.

@@ -13,6 +13,7 @@ use waltap_error::{Code, Error, Result};
 
 use super::Producer;
 use super::collector::Collector;
+use super::flush;
 use super::shared::Shared;
 use crate::classify;
 use crate::delivery::DeliveryObserver;
@@ -24,12 +25,6 @@ const ROUND: Duration = Duration::from_millis(500);
 
 /// How long to wait before a call that failed at once is made again.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// How long librdkafka may take to let go of reported records before the commit goes ahead: it then waits itself, for as long.
-const FLUSHED_PATIENCE: Duration = Duration::from_millis(100);
-
-/// How often that is looked at: short beside a commit.
-const FLUSHED_PAUSE: Duration = Duration::from_micros(100);
 
 /// How long records may take to be reported after their transaction is committed: they were delivered before, so this is for the poll thread.
 const REPORTS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,10 +56,9 @@ impl Producer {
     ///
     /// After an error it is not known whether Kafka has committed: the next producer of this id finds out.
     pub async fn commit(&self) -> Result<()> {
-        self.shared.empty().await;
+        self.send_all().await;
         let _committing = Committing::begin(&self.shared);
         self.call(|native| {
-            wait_until_flushed(native);
             // For ever: that a transaction takes too long is for Kafka to say, and librdkafka passes it on.
             repeat(native, None, "committing a transaction", |round| native.commit_transaction(round))?;
             begin(native)
@@ -94,6 +88,18 @@ impl Producer {
         self.call(commit).await.err()
     }
 
+    /// Waits until librdkafka has nothing in flight, or the producer has ended. Batches wait no longer for company meanwhile. Cancel safe.
+    async fn send_all(&self) {
+        let native = Arc::clone(&self.native);
+        let sending = tokio::task::spawn_blocking(move || flush::flush_all(&native));
+        tokio::select! {
+            biased;
+            () = self.shared.end() => {}
+            // What is still in flight if it could not be waited for is waited for in the commit.
+            _ = sending => {}
+        }
+    }
+
     async fn call(&self, work: impl FnOnce(&BaseProducer<Collector>) -> Result<()> + Send + 'static) -> Result<()> {
         if self.shared.has_ended() {
             return Err(self.shared.ended_error());
@@ -116,15 +122,6 @@ impl<'a> Committing<'a> {
 impl Drop for Committing<'_> {
     fn drop(&mut self) {
         self.0.note_committing(false);
-    }
-}
-
-/// Waits until librdkafka has let go of the records that were reported, which it does a moment after their report. In a commit, rdkafka flushes
-/// first, and polls for a tenth of a second where anything is left.
-fn wait_until_flushed(native: &BaseProducer<Collector>) {
-    let deadline = Instant::now() + FLUSHED_PATIENCE;
-    while native.in_flight_count() > 0 && !left(deadline).is_zero() {
-        std::thread::sleep(FLUSHED_PAUSE);
     }
 }
 

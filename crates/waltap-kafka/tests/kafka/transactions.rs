@@ -47,6 +47,21 @@ async fn a_commit_is_seen_as_a_whole_and_every_record_of_it_is_reported() {
 }
 
 #[tokio::test]
+async fn a_commit_waits_for_no_batch_to_be_full() {
+    let (topic, recorder) = (topic("lingering", 1, &[]).await, Recorder::default());
+    // Far longer than the commit is waited for, and less than a transaction may last.
+    let lingering = options_with(&broker::brokers(), &[("linger.ms", "250000")]);
+    let producer = Producer::start_transactional(&lingering, &unique("lingering"), recorder.clone(), PATIENCE).await.unwrap();
+    for round in 1..=3 {
+        send(&producer, &topic, &round.to_string());
+        assert_eq!(producer.in_flight().records, 1, "nothing sends it before the commit");
+        tokio::time::timeout(PATIENCE, producer.commit()).await.expect("the commit waits for the batch").unwrap();
+        assert_eq!(recorder.total(), round);
+    }
+    assert_eq!(committed(&topic).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
 async fn what_was_rolled_back_is_not_seen() {
     let topic = topic("abort", 1, &[]).await;
     let id = unique("abort");

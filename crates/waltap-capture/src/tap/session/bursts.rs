@@ -3,7 +3,7 @@
 //! librdkafka has one request of a partition on its way at a time, when it is idempotent and a request holds more than a few records. While the
 //! next one is due, its thread asks for the answer again and again, without a pause and on a whole processor, for as long as the answer takes
 //! (`rd_kafka_broker_producer_serve` of 2.12). So while much comes nothing more is handed over before all is confirmed, which also makes
-//! requests larger, and the broker's work less.
+//! requests larger, and the broker's work less. Exactly once batches wait longer in librdkafka itself ([`waltap_kafka::Options::for_throughput`]).
 
 use std::time::Duration;
 

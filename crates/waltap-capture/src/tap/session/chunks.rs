@@ -21,11 +21,18 @@ pub(super) const SLICE_ROWS: usize = 256;
 /// broker's time.
 const CHUNK_IN_FLIGHT_MAX: u64 = 256 << 10;
 
+/// The same where batches wait to be full, exactly once: room for some of several partitions. What the stream brings is seen with its commit.
+const CHUNK_IN_FLIGHT_MAX_BATCHED: u64 = 4 << 20;
+
+fn in_flight_max(sink: &Sink) -> u64 {
+    if sink.is_transactional() { CHUNK_IN_FLIGHT_MAX_BATCHED } else { CHUNK_IN_FLIGHT_MAX }
+}
+
 /// Waits until the next rows of a chunk may be sent: little is on its way, or `due` has come. Cancel safe.
 pub(super) async fn slice_due(sink: &Sink, due: Instant) {
     tokio::select! {
         biased;
-        () = sink.at_most(CHUNK_IN_FLIGHT_MAX) => {}
+        () = sink.at_most(in_flight_max(sink)) => {}
         () = sleep_until(due) => {}
     }
 }
@@ -114,7 +121,8 @@ impl Session<'_> {
     /// Whether rows of a chunk may be sent beside what the stream brings.
     pub(super) fn may_send_slice(&self) -> bool {
         self.chunks.is_sending()
-            && (self.stream.sink.in_flight_bytes() <= CHUNK_IN_FLIGHT_MAX || self.chunks.slice_due() <= Instant::now())
+            && (self.stream.sink.in_flight_bytes() <= in_flight_max(&self.stream.sink)
+                || self.chunks.slice_due() <= Instant::now())
     }
 
     /// Asks for the next chunk, in turn.
