@@ -139,6 +139,8 @@ pub struct Options {
     brokers: String,
     queue_bytes: usize,
     message_bytes_max: usize,
+    /// Whether the user says how long batches wait.
+    chooses_linger: bool,
     /// What a producer is made with, the user's properties included.
     properties: BTreeMap<String, String>,
     username: Option<String>,
@@ -153,6 +155,7 @@ impl Options {
             return Err(Error::configuration(Code::INVALID_VALUE, message));
         }
         let mut properties = defaults(&settings, &brokers);
+        let chooses_linger = settings.properties.iter().any(|property| property.canonical_name() == LINGER);
         for property in &settings.properties {
             property::check_guarantees(property)?;
             check_known(property)?;
@@ -164,7 +167,8 @@ impl Options {
         let backstop = settings.queue_bytes.saturating_mul(2).saturating_add(message_bytes_max).div_ceil(1024);
         properties.insert("queue.buffering.max.kbytes".to_owned(), backstop.min(i32::MAX as usize).to_string());
         let username = properties.get("sasl.username").cloned();
-        let options = Options { brokers, queue_bytes: settings.queue_bytes, message_bytes_max, properties, username };
+        let options =
+            Options { brokers, queue_bytes: settings.queue_bytes, message_bytes_max, chooses_linger, properties, username };
         options.producer_config().create_native_config().map_err(|error| property_error(&error))?;
         Ok(options)
     }
@@ -340,6 +344,9 @@ const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "100"),
 ];
 
+/// How long a batch waits for company.
+const LINGER: &str = "linger.ms";
+
 const METADATA_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
 
 /// How often the brokers are asked for the topics that are written to. Small questions, of which librdkafka asks one in five minutes by itself.
@@ -366,7 +373,7 @@ fn defaults(settings: &Settings, brokers: &str) -> BTreeMap<String, String> {
     set("delivery.timeout.ms", "0");
     // Kafka's own choice of partition, so that other producers and Debezium put a key where we do.
     set("partitioner", "murmur2_random");
-    set("linger.ms", &settings.linger.as_millis().to_string());
+    set(LINGER, &settings.linger.as_millis().to_string());
     set("compression.type", settings.compression.as_str());
     set("message.max.bytes", &settings.message_bytes_max.to_string());
     set("queue.buffering.max.messages", &QUEUE_RECORDS_MAX.to_string());

@@ -150,6 +150,11 @@ impl Producer {
         }
     }
 
+    /// How many bytes may be in flight before a record is not taken.
+    pub fn queue_bytes(&self) -> u64 {
+        self.shared.queue_bytes()
+    }
+
     /// Waits until there is room for a good number of records after [`SendError::Full`].
     pub async fn space(&self) {
         self.shared.space().await;

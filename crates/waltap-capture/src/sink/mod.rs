@@ -123,11 +123,18 @@ impl Sink {
     /// Ends a batch: nothing of it is held back for company.
     pub(crate) async fn flush(&self) -> Result<()> {
         match self {
-            // librdkafka's linger does it, or the commit.
+            // librdkafka's linger does it.
             Sink::Kafka(_) | Sink::Transactional(_) => Ok(()),
             #[cfg(test)]
             Sink::Simulated(_) => Ok(()),
             Sink::Output(output) => output.flush().await,
+        }
+    }
+
+    /// Has the sink send what waits for company in a Kafka transaction, now and until nothing is on its way. Returns at once.
+    pub(crate) fn hasten(&self) {
+        if let Sink::Transactional(producer) = self {
+            producer.hasten();
         }
     }
 
@@ -175,6 +182,16 @@ impl Sink {
             Sink::Output(_) => 0,
             #[cfg(test)]
             Sink::Simulated(producer) => producer.in_flight_bytes(),
+        }
+    }
+
+    /// How many bytes may be on their way before the sink is full; zero where that does not count.
+    pub(crate) fn queue_bytes(&self) -> u64 {
+        match self {
+            Sink::Kafka(producer) | Sink::Transactional(producer) => producer.queue_bytes(),
+            Sink::Output(_) => 0,
+            #[cfg(test)]
+            Sink::Simulated(_) => 0,
         }
     }
 

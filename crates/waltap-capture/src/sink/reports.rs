@@ -73,9 +73,14 @@ impl TableCount {
         self.handed_over.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether every chunk was read, or given up, and every row sent is confirmed.
-    pub(crate) fn is_done(&self) -> bool {
+    /// Whether every chunk was read, or given up.
+    pub(crate) fn is_sent(&self) -> bool {
         self.chunks_left.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether that is so, and every row sent is confirmed.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_sent()
             && (self.confirmed.load(Ordering::SeqCst) == self.handed_over.load(Ordering::SeqCst)
                 || is_on(Sabotage::DoneBeforeConfirmed))
     }

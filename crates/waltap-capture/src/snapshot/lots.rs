@@ -50,8 +50,14 @@ impl<'a> Lots<'a> {
         progress: &mut Progress,
         tasks: &mut JoinSet<Result<()>>,
     ) -> Result<()> {
+        let mut is_hastened = false;
         while !open.is_read() {
             self.reading.reports.check()?;
+            // The last batches get no more company.
+            if !is_hastened && open.is_sent() {
+                self.reading.sink.hasten();
+                is_hastened = true;
+            }
             tokio::select! {
                 biased;
                 Some(ended) = tasks.join_next() => worker_result(ended)?,

@@ -212,6 +212,11 @@ impl OpenTables {
         progress.set_tables(settled.done).await
     }
 
+    /// Whether every row of every table is sent.
+    fn is_sent(&self) -> bool {
+        self.tables.values().all(|(_, count)| count.is_sent())
+    }
+
     /// Whether every row of every table is delivered.
     fn is_read(&self) -> bool {
         self.tables.values().all(|(_, count)| count.is_done())

@@ -133,7 +133,7 @@ impl Context {
                 let mut options = self.sink_options(kafka, topics);
                 match options.delivery {
                     Delivery::AtLeastOnce => kafka.cluster.open_sink(&options, reports),
-                    // Nobody sees a record before its transaction is committed, which waits for no batch.
+                    // Who reads committed records waits for the commit, and that for no batch.
                     Delivery::ExactlyOnce(_) => {
                         options.client = options.client.for_throughput(options.partitions);
                         kafka.cluster.open_transactions(&options, &self.transactional_id(), reports).await

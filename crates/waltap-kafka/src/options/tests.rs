@@ -118,17 +118,17 @@ fn of_many_topics_the_brokers_are_asked_seldom_unless_the_user_wants_it_otherwis
 }
 
 #[test]
-fn rows_in_bulk_linger_by_the_size_of_the_queue_unless_the_user_wants_more() {
-    let linger = |chosen: &str, queue_bytes: usize, records: &str| {
-        let options = with(&[("linger.ms", chosen), ("queue.buffering.max.messages", records)]).unwrap();
-        let config = options.with_queue_share(queue_bytes).for_throughput(1).producer_config();
+fn full_batches_are_waited_for_by_the_size_of_the_queue_unless_the_user_says_how_long() {
+    let linger = |properties: &[(&str, &str)], queue_bytes: usize| {
+        let config = with(properties).unwrap().with_queue_share(queue_bytes).for_throughput(1).producer_config();
         config.get("linger.ms").map(|millis| millis.parse::<f64>().unwrap())
     };
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT, "0"), Some(60.0));
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT / 4, "0"), Some(15.0));
-    assert_eq!(linger("0.5", QUEUE_BYTES_DEFAULT, "3300"), Some(6.0));
-    assert_eq!(linger("2", QUEUE_BYTES_MIN, "0"), Some(2.0));
-    assert_eq!(linger("1200", QUEUE_BYTES_DEFAULT, "0"), Some(1200.0));
+    assert_eq!(linger(&[("queue.buffering.max.messages", "0")], QUEUE_BYTES_DEFAULT), Some(60.0));
+    assert_eq!(linger(&[], QUEUE_BYTES_DEFAULT / 4), Some(15.0));
+    assert_eq!(linger(&[("queue.buffering.max.messages", "3300")], QUEUE_BYTES_DEFAULT), Some(6.0));
+    assert_eq!(linger(&[], QUEUE_BYTES_MIN), Some(2.0), "never less than usual");
+    assert_eq!(linger(&[("linger.ms", "0.5")], QUEUE_BYTES_DEFAULT), Some(0.5));
+    assert_eq!(linger(&[("queue.buffering.max.ms", "1200")], QUEUE_BYTES_DEFAULT), Some(1200.0), "by its other name");
 }
 
 #[test]

@@ -87,6 +87,10 @@ impl Shared {
         InFlight { records: self.records.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
+    pub(super) fn queue_bytes(&self) -> u64 {
+        self.queue_bytes
+    }
+
     pub(super) fn note_native_full(&self) {
         self.native_full.store(true, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaError};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
+use tokio::task::{JoinHandle, spawn_blocking};
 use waltap_error::{Code, Error, Result};
 
 use super::Producer;
@@ -88,16 +89,24 @@ impl Producer {
         self.call(commit).await.err()
     }
 
+    /// Has batches sent that wait for company, from now on until nothing is in flight. Returns at once.
+    pub fn hasten(&self) {
+        drop(self.flush_all());
+    }
+
     /// Waits until librdkafka has nothing in flight, or the producer has ended. Batches wait no longer for company meanwhile. Cancel safe.
     async fn send_all(&self) {
-        let native = Arc::clone(&self.native);
-        let sending = tokio::task::spawn_blocking(move || flush::flush_all(&native));
         tokio::select! {
             biased;
             () = self.shared.end() => {}
             // What is still in flight if it could not be waited for is waited for in the commit.
-            _ = sending => {}
+            _ = self.flush_all() => {}
         }
+    }
+
+    fn flush_all(&self) -> JoinHandle<()> {
+        let native = Arc::clone(&self.native);
+        spawn_blocking(move || flush::flush_all(&native))
     }
 
     async fn call(&self, work: impl FnOnce(&BaseProducer<Collector>) -> Result<()> + Send + 'static) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `--delivery exactly-once`: a reader of committed records sees every change once, whatever dies meanwhile.
 
+mod batches;
 mod joining;
 mod parted_by_time;
 mod snapshot;

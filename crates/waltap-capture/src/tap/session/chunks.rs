@@ -21,11 +21,15 @@ pub(super) const SLICE_ROWS: usize = 256;
 /// broker's time.
 const CHUNK_IN_FLIGHT_MAX: u64 = 256 << 10;
 
-/// The same where batches wait to be full, exactly once: room for some of several partitions. What the stream brings is seen with its commit.
+/// The same where batches wait to be full, exactly once: room for some of several partitions, in a quarter of the queue at most. What the stream brings
+/// is seen with its commit.
 const CHUNK_IN_FLIGHT_MAX_BATCHED: u64 = 4 << 20;
 
 fn in_flight_max(sink: &Sink) -> u64 {
-    if sink.is_transactional() { CHUNK_IN_FLIGHT_MAX_BATCHED } else { CHUNK_IN_FLIGHT_MAX }
+    match sink.is_transactional() {
+        true => (sink.queue_bytes() / 4).clamp(CHUNK_IN_FLIGHT_MAX, CHUNK_IN_FLIGHT_MAX_BATCHED),
+        false => CHUNK_IN_FLIGHT_MAX,
+    }
 }
 
 /// Waits until the next rows of a chunk may be sent: little is on its way, or `due` has come. Cancel safe.
