@@ -7,7 +7,7 @@ use super::DEADLINE;
 /// Longer than anything here is waited for, and less than a Kafka transaction may last.
 const LINGER: &str = "linger.ms=250000";
 
-/// Those of two lots of a snapshot.
+/// Two lots of a snapshot: of tables that were never analysed eight make one.
 const TABLES: usize = 10;
 
 #[test]

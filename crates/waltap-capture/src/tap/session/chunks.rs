@@ -21,8 +21,8 @@ pub(super) const SLICE_ROWS: usize = 256;
 /// broker's time.
 const CHUNK_IN_FLIGHT_MAX: u64 = 256 << 10;
 
-/// The same where batches wait to be full, exactly once: room for some of several partitions, in a quarter of the queue at most. What the stream brings
-/// is seen with its commit.
+/// The same where batches wait to be full, exactly once: room for some of several partitions. No more than a quarter of the queue, where that is more than the
+/// bound above. What the stream brings is seen with its commit.
 const CHUNK_IN_FLIGHT_MAX_BATCHED: u64 = 4 << 20;
 
 fn in_flight_max(sink: &Sink) -> u64 {

@@ -49,7 +49,7 @@ impl Session<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.begins_anew {
             let (commit_time, next_slice) = (self.commit_time(), self.chunks.slice_due());
-            // Rows of chunks go with each batch, and would always be on their way. So are records of a Kafka transaction, whose batches wait themselves.
+            // Rows of chunks go with each batch, and would always be on their way. Batches of Kafka transactions wait by themselves.
             let may_wait =
                 !self.stream.sink.is_transactional() && self.batch_tables <= bursts::TABLES_MAX && !self.chunks.is_sending();
             // In this order each time, so that a run can be repeated in a test: what is rare first, the stream last. Nothing starves it, since
