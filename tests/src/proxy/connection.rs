@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::treatment::{Direction, Side, Treatment};
+use super::treatment::{Direction, Ends, Side, Treatment};
 use crate::{Random, Result};
 
 /// What is held back in one direction at most.
@@ -17,22 +17,19 @@ const THROTTLE_PARTS: u64 = 20;
 
 /// Carries a connection until one of its sides closes it, or the proxy does.
 pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, mut watched: watch::Receiver<Treatment>) {
-    let (cuts, abandoned) = {
-        let treatment = watched.borrow_and_update();
-        (treatment.cuts, treatment.abandoned)
-    };
+    let ends = watched.borrow_and_update().ends();
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ended = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = pass(from_client, to_server, Direction::Up, watched.clone());
-        let down = pass(from_server, to_client, Direction::Down, watched.clone());
+        let up = pass(from_client, to_server, Direction::Up, watched.clone(), ends);
+        let down = pass(from_server, to_client, Direction::Down, watched.clone(), ends);
         tokio::select! {
             // Either side that closes, and every cut, ends both directions.
             _ = up => None,
             _ = down => None,
-            treatment = watched.wait_for(|treatment| treatment.cuts != cuts || treatment.abandoned != abandoned) => {
-                treatment.ok().filter(|treatment| treatment.cuts == cuts).and_then(|treatment| treatment.told)
+            treatment = watched.wait_for(|treatment| treatment.ends() != ends) => {
+                treatment.ok().filter(|treatment| treatment.cuts == ends.cuts).and_then(|treatment| treatment.told)
             }
         }
     };
@@ -42,15 +39,16 @@ pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, mut watc
         Some(Side::Server) => drop(server),
     }
     // The other one's end is still open here, and nobody reads it.
-    let _ = watched.wait_for(|treatment| treatment.cuts != cuts).await;
+    let _ = watched.wait_for(|treatment| treatment.cuts != ends.cuts).await;
 }
 
-/// Carries one direction until its source closes.
+/// Carries one direction until its source closes. From the change of `ends` on nothing more is carried, though [`carry`] may hear of it later.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     direction: Direction,
     mut watched: watch::Receiver<Treatment>,
+    ends: Ends,
 ) -> Result {
     let mut random = Random::new(Random::seed());
     let mut buffer = vec![0; BUFFER_BYTES];
@@ -72,6 +70,9 @@ async fn pass(
             tokio::time::sleep(wait).await;
             // It may have been frozen meanwhile.
             watched.wait_for(|treatment| !treatment.lane(direction).frozen).await?;
+        }
+        if watched.borrow().ends() != ends {
+            return std::future::pending().await;
         }
         to.write_all(&buffer[..count]).await?;
     }

@@ -49,7 +49,18 @@ pub(super) struct Treatment {
     pub(super) down: Lane,
 }
 
+/// How often connections were ended. One that is there when it changes has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) cuts: u64,
+    abandoned: u64,
+}
+
 impl Treatment {
+    pub(super) fn ends(&self) -> Ends {
+        Ends { cuts: self.cuts, abandoned: self.abandoned }
+    }
+
     pub(super) fn lane(&self, direction: Direction) -> Lane {
         match direction {
             Direction::Up => self.up,
