@@ -345,7 +345,7 @@ const CONSUMER_PROPERTIES: &[(&str, &str)] = &[
 ];
 
 /// How long a batch waits for company.
-const LINGER: &str = "linger.ms";
+pub(crate) const LINGER: &str = "linger.ms";
 
 const METADATA_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
 

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use waltap_error::{Code, Error, Result};
 
 use crate::inquiry::{blocking, left};
-use crate::options::Options;
+use crate::options::{LINGER, Options};
 use crate::producer::{Producer, SendError};
 use crate::read::{Bounds, Reader, Step};
 use crate::topics::{TopicDescription, TopicSpecification, Topics};
@@ -80,7 +80,7 @@ impl ProgressTopic {
 
     fn new(options: &Options, name: &str, timeout: Duration) -> Self {
         // A record of progress waits for nobody.
-        let options = options.clone().with_property("linger.ms", "0");
+        let options = options.clone().with_property(LINGER, "0");
         ProgressTopic { options, name: name.to_owned(), timeout, writer: Mutex::new(None) }
     }
 

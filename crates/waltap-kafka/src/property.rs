@@ -26,7 +26,7 @@ impl Property {
             Some((name, value)) if !name.trim().is_empty() => Ok(Property::new(name.trim(), value.trim())),
             // The text is not repeated: without its `=` a password may stand anywhere in it.
             _ => Err(Error::configuration(Code::KAFKA_PROPERTY, "a Kafka property is not written as name=value")
-                .remedy("--kafka-property linger.ms=20")),
+                .remedy("--kafka-property compression.type=zstd")),
         }
     }
 
