@@ -1,11 +1,12 @@
 //! The producer: takes records without blocking, keeps them until Kafka has confirmed them, and says so in batches.
 //!
-//! librdkafka does the work on threads of its own. One more thread, the poll thread, serves its delivery reports: it adds them up by
+//! librdkafka does the work on threads of its own. One more thread, the poll thread, is woken for its delivery reports: it adds them up by
 //! their opaque and hands them over when nothing else is in flight, when there are many, or after a few milliseconds, whichever comes first.
 //! So an idle stream hears at once, and a busy one in batches.
 
 mod collector;
 mod contact;
+mod events;
 mod flush;
 mod lookout;
 mod poll;
@@ -119,7 +120,7 @@ impl Producer {
         }
         let bytes = record_bytes(key, value);
         // Counted before it is sent, so that no report can come first.
-        if !self.shared.reserve(bytes, &self.poll_thread) {
+        if !self.shared.reserve(bytes) {
             return Err(SendError::Full);
         }
         match send() {
@@ -205,6 +206,7 @@ impl Drop for Producer {
     fn drop(&mut self) {
         // The poll thread finds itself alone with librdkafka's client, and destroys it, which takes its time.
         self.shared.mute();
+        self.poll_thread.unpark();
     }
 }
 

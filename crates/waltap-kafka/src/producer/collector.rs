@@ -35,8 +35,6 @@ const OTHER_CLUSTER_FACILITY: &str = "CLUSTERID";
 pub(super) struct Collector {
     shared: Arc<Shared>,
     log: LogBridge,
-    /// How often anything was said.
-    heard: AtomicU64,
     /// How often confirmations were handed over.
     confirmations: AtomicU64,
     /// Locked by the poll thread, and by a sender whose record is refused.
@@ -58,19 +56,9 @@ impl Collector {
         Collector {
             shared,
             log: LogBridge::default(),
-            heard: AtomicU64::new(0),
             confirmations: AtomicU64::new(0),
             reports: Mutex::new(reports),
         }
-    }
-
-    /// How often librdkafka has said anything so far.
-    pub(super) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
-    }
-
-    fn note_heard(&self) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -167,12 +155,14 @@ impl Collector {
 
     /// Hands over what was gathered where nothing else is in flight. Not looked at with each report: senders count at the same place, on another
     /// processor.
-    pub(super) fn hand_over_the_last(&self) {
+    /// Says whether some are kept.
+    pub(super) fn hand_over_the_last(&self) -> bool {
         let mut reports = self.lock();
         if reports.records == self.shared.records() {
             self.hand_over(&mut reports);
             reports.last_report = Instant::now();
         }
+        reports.records > 0
     }
 
     fn failed(&self, opaque: u64, bytes: u64, topic: &str, error: &KafkaError) {
@@ -276,7 +266,6 @@ impl ProducerContext for Collector {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        self.note_heard();
         match result {
             Ok(message) => self.confirmed(opaque as u64, message_bytes(message)),
             Err((error, message)) => self.failed(opaque as u64, message_bytes(message), message.topic(), error),
@@ -286,7 +275,6 @@ impl ProducerContext for Collector {
 
 impl ClientContext for Collector {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.note_heard();
         // Its records would go on into a cluster in which those of before need not be.
         if facility == OTHER_CLUSTER_FACILITY && matches!(level, RDKafkaLogLevel::Warning) {
             self.note_other_cluster(message);
@@ -295,7 +283,6 @@ impl ClientContext for Collector {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.note_heard();
         self.note_error(&error, reason);
     }
 }

@@ -8,17 +8,17 @@ use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
 use waltap_error::{Code, Error, Result};
 
 use super::collector::Collector;
+use super::events::Events;
 use super::lookout::Lookout;
-
-/// How often it is looked for reports while something is in flight. The thread sleeps meanwhile: rdkafka's own waiting counts whole
-/// milliseconds, and turns in a circle for the rest of them.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// How long reports are gathered while there is always something in flight: the most that batching adds to a confirmation.
 const ROUND: Duration = Duration::from_millis(5);
 
-/// How long the thread sleeps when nothing is in flight; the first record wakes it. Its errors and log lines wait that long.
+/// How long the thread sleeps when librdkafka has nothing to say.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether the client of a producer that was dropped is left alone.
+const LAST_LOOKS: Duration = Duration::from_millis(1);
 
 pub(super) fn start(native: Arc<BaseProducer<Collector>>, mut lookout: Lookout) -> Result<Thread> {
     let handle = thread::Builder::new()
@@ -31,32 +31,32 @@ pub(super) fn start(native: Arc<BaseProducer<Collector>>, mut lookout: Lookout) 
 fn run(native: &Arc<BaseProducer<Collector>>, lookout: &mut Lookout) {
     let collector = native.context();
     let _end = End(collector);
+    let events = Events::of(native);
     let mut round = Instant::now();
+    let mut pause = Duration::ZERO;
     let mut is_purged = false;
     // Alone with it, the producer was dropped. Then librdkafka's client is destroyed here, where nobody waits for it.
     while Arc::strong_count(native) > 1 {
-        thread::park_timeout(if collector.is_idle() { IDLE } else { LOOK });
-        take_all(native);
-        collector.hand_over_the_last();
-        if collector.is_idle() || round.elapsed() >= ROUND {
+        // rdkafka's own waiting counts whole milliseconds, and turns in a circle for the rest of them.
+        thread::park_timeout(pause);
+        events.take();
+        let rest = ROUND.saturating_sub(round.elapsed());
+        if collector.hand_over_the_last() && !rest.is_zero() {
+            pause = rest;
+        } else {
             collector.finish_round();
             lookout.round(native);
             round = Instant::now();
+            pause = IDLE;
         }
         // Somebody who calls or looks may be in the way of the end for seconds. Nothing is sent meanwhile: another producer may send the same already.
-        if collector.is_dropped() && !is_purged {
-            native.purge(PurgeConfig::default().queue().inflight());
-            is_purged = true;
+        if collector.is_dropped() {
+            pause = LAST_LOOKS;
+            if !is_purged {
+                native.purge(PurgeConfig::default().queue().inflight());
+                is_purged = true;
+            }
         }
-    }
-}
-
-/// Takes all that librdkafka has to say: rdkafka takes one thing at a time when it is not to wait.
-fn take_all(native: &BaseProducer<Collector>) {
-    let mut heard = None;
-    while heard != Some(native.context().heard()) {
-        heard = Some(native.context().heard());
-        native.poll(Duration::ZERO);
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a producer's senders and its poll thread share: the account of what is in flight, and how the producer stands.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -65,15 +64,13 @@ impl Shared {
     }
 
     /// Takes room for a record, unless the queue is full. The last one may stand out of it, so that a record of any size fits some time.
-    pub(super) fn reserve(&self, bytes: u64, poll_thread: &Thread) -> bool {
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before >= self.queue_bytes {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
-        if self.records.fetch_add(1, Ordering::Relaxed) == 0 {
-            poll_thread.unpark();
-        }
+        self.records.fetch_add(1, Ordering::Relaxed);
         true
     }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
-use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// How much is read at once when there is much: enough for hundreds of rows, little beside the memory of a tap.
@@ -37,26 +36,25 @@ pub(super) struct Envelope {
 
 /// One buffer, which messages are borrowed from.
 pub(super) struct Inbox {
-    buffer: BytesMut,
+    /// Made of zeros once, and not for each read.
+    buffer: Vec<u8>,
+    /// What before this was read.
+    filled: usize,
     /// What before this was taken.
     taken: usize,
     /// How long the next message is, header included, when it is known and not whole yet.
     awaited: usize,
-    /// Whether the buffer has grown for a large message.
-    grown: bool,
 }
 
 impl Inbox {
     /// An inbox that begins with what was read already.
     pub(super) fn new(rest: &[u8]) -> Inbox {
-        let mut buffer = BytesMut::with_capacity(BUFFER_BYTES.max(rest.len()));
-        buffer.extend_from_slice(rest);
-        Inbox { buffer, taken: 0, awaited: 0, grown: false }
+        Inbox { buffer: begin_with(rest, BUFFER_BYTES.max(rest.len())), filled: rest.len(), taken: 0, awaited: 0 }
     }
 
     /// Takes the next message, if it is whole.
     pub(super) fn next(&mut self) -> Result<Option<Envelope>, ImpossibleLength> {
-        let unread = self.buffer.get(self.taken..).unwrap_or_default();
+        let unread = self.buffer.get(self.taken..self.filled).unwrap_or_default();
         let Some(&[tag, a, b, c, d]) = unread.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let length = u32::from_be_bytes([a, b, c, d]);
         // The length counts itself and not the tag.
@@ -83,17 +81,20 @@ impl Inbox {
     /// safe: a byte is either in the inbox or still with the kernel.
     pub(super) async fn fill(&mut self, reader: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
         self.make_room();
-        let before = self.buffer.len();
+        let before = self.filled;
         // The one place that reads: how much is gathered before it wakes belongs here.
         poll_fn(|context| {
             loop {
-                match pin!(reader.read_buf(&mut self.buffer)).poll(context) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(self.buffer.len() - before)),
-                    Poll::Ready(Ok(_)) if self.buffer.len() < self.buffer.capacity() => {}
-                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(self.buffer.len() - before)),
+                let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+                if room.is_empty() {
+                    return Poll::Ready(Ok(self.filled - before));
+                }
+                match pin!(reader.read(room)).poll(context) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(self.filled - before)),
+                    Poll::Ready(Ok(count)) => self.filled += count,
                     // What came before the error is delivered first; the error comes again.
-                    Poll::Ready(Err(_)) | Poll::Pending if self.buffer.len() > before => {
-                        return Poll::Ready(Ok(self.buffer.len() - before));
+                    Poll::Ready(Err(_)) | Poll::Pending if self.filled > before => {
+                        return Poll::Ready(Ok(self.filled - before));
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => return Poll::Pending,
@@ -103,22 +104,26 @@ impl Inbox {
         .await
     }
 
+    /// Moves what is left to the front. The buffer grows for a large message, and gives back what that needed.
     fn make_room(&mut self) {
-        self.buffer.advance(self.taken);
-        self.taken = 0;
-        let wanted = self.awaited.max(self.buffer.len() + ROOM_BYTES_MIN);
-        if self.grown && wanted <= BUFFER_BYTES {
-            // Give back what a large message needed.
-            let mut small = BytesMut::with_capacity(BUFFER_BYTES);
-            small.extend_from_slice(&self.buffer);
-            self.buffer = small;
-            self.grown = false;
-        } else if self.buffer.capacity() < wanted || self.buffer.is_empty() {
-            self.grown |= wanted > BUFFER_BYTES;
-            // Moves what is left to the front when that makes the room.
-            self.buffer.reserve(wanted.max(BUFFER_BYTES) - self.buffer.len());
+        let left = self.filled - self.taken;
+        let wanted = BUFFER_BYTES.max(self.awaited).max(left + ROOM_BYTES_MIN);
+        if self.buffer.len() < wanted || (wanted == BUFFER_BYTES && self.buffer.len() > wanted) {
+            self.buffer = begin_with(self.buffer.get(self.taken..self.filled).unwrap_or_default(), wanted);
+        } else if self.taken > 0 {
+            self.buffer.copy_within(self.taken..self.filled, 0);
         }
+        (self.taken, self.filled) = (0, left);
     }
+}
+
+/// A buffer of so many bytes. The kernel makes the zeros of a large one, when they are touched.
+fn begin_with(start: &[u8], bytes: usize) -> Vec<u8> {
+    let mut buffer = vec![0; bytes];
+    if let Some(place) = buffer.get_mut(..start.len()) {
+        place.copy_from_slice(start);
+    }
+    buffer
 }
 
 #[cfg(test)]
@@ -152,7 +157,7 @@ mod tests {
             writer.await.unwrap().unwrap();
             assert!(received == sent, "chunks of {chunk}");
             inbox.make_room();
-            assert!(inbox.buffer.capacity() <= 2 * BUFFER_BYTES, "{}", inbox.buffer.capacity());
+            assert!(inbox.buffer.len() <= 2 * BUFFER_BYTES, "{}", inbox.buffer.len());
         }
     }
 

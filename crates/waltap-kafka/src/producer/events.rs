@@ -1,0 +1,75 @@
+//! What librdkafka has to say: the queue in which it waits, and the thread that is woken for it. rdkafka does the like for consumers alone.
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use rdkafka::bindings;
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::types::{RDKafka, RDKafkaQueue};
+
+use super::collector::Collector;
+
+/// The events of a producer. Until this is dropped, the thread that made it is unparked whenever one comes where none was waiting.
+pub(super) struct Events<'n> {
+    native: &'n BaseProducer<Collector>,
+    queue: *mut RDKafkaQueue,
+    /// Where librdkafka finds it.
+    _thread: Box<Thread>,
+}
+
+impl<'n> Events<'n> {
+    /// Those of a producer, for this thread.
+    pub(super) fn of(native: &'n BaseProducer<Collector>) -> Self {
+        let thread = Box::new(thread::current());
+        let opaque = std::ptr::from_ref::<Thread>(&thread).cast_mut().cast();
+        // SAFETY: the client lives for as long as it is borrowed, and its queue for as long as this reference to it is not given back. `opaque` is a
+        // `Thread`, as `wake` wants it, that lives until the callback is taken back.
+        #[allow(unsafe_code)]
+        let queue = unsafe {
+            let queue = bindings::rd_kafka_queue_get_main(native.client().native_ptr());
+            bindings::rd_kafka_queue_cb_event_enable(queue, Some(wake), opaque);
+            queue
+        };
+        Events { native, queue, _thread: thread }
+    }
+
+    /// Has the producer's context take all that is there. What comes afterwards wakes the thread.
+    pub(super) fn take(&self) {
+        // rdkafka takes one at a time when it is not to wait.
+        while !self.is_empty() {
+            self.native.poll(Duration::ZERO);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        // SAFETY: the queue is ours.
+        #[allow(unsafe_code)]
+        let length = unsafe { bindings::rd_kafka_queue_length(self.queue) };
+        length == 0
+    }
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the queue is ours until it is given back, once, here. It is locked while the callback is called, and while that is taken back: none
+        // comes after.
+        #[allow(unsafe_code)]
+        unsafe {
+            bindings::rd_kafka_queue_cb_event_enable(self.queue, None, null_mut());
+            bindings::rd_kafka_queue_destroy(self.queue);
+        }
+    }
+}
+
+/// Called by a thread of librdkafka, with the queue locked: does nothing else.
+///
+/// # Safety
+///
+/// `thread` points to a [`Thread`].
+#[allow(unsafe_code)]
+unsafe extern "C" fn wake(_: *mut RDKafka, thread: *mut c_void) {
+    // SAFETY: as the caller promises.
+    unsafe { &*thread.cast::<Thread>() }.unpark();
+}
