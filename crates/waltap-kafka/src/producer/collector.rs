@@ -53,12 +53,7 @@ struct Reports {
 impl Collector {
     pub(super) fn new(observer: Box<dyn DeliveryObserver>, shared: Arc<Shared>) -> Self {
         let reports = Reports { observer, runs: Vec::with_capacity(RUNS_MAX), records: 0, bytes: 0, last_report: Instant::now() };
-        Collector {
-            shared,
-            log: LogBridge::default(),
-            confirmations: AtomicU64::new(0),
-            reports: Mutex::new(reports),
-        }
+        Collector { shared, log: LogBridge::default(), confirmations: AtomicU64::new(0), reports: Mutex::new(reports) }
     }
 
     pub(super) fn is_idle(&self) -> bool {
