@@ -67,7 +67,11 @@ impl Collector {
 
     /// Whether a record or a commit waits for Kafka.
     pub(super) fn anything_waits(&self) -> bool {
-        !self.is_idle() || self.shared.is_committing()
+        !self.is_idle() || self.is_committing()
+    }
+
+    pub(super) fn is_committing(&self) -> bool {
+        self.shared.is_committing()
     }
 
     /// Whether it is to be looked how the producer stands with the brokers, unless something is confirmed soon.

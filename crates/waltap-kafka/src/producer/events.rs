@@ -15,24 +15,23 @@ use super::collector::Collector;
 pub(super) struct Events<'n> {
     native: &'n BaseProducer<Collector>,
     queue: *mut RDKafkaQueue,
-    /// Where librdkafka finds it.
-    _thread: Box<Thread>,
+    /// Ours, where librdkafka finds it.
+    thread: *mut Thread,
 }
 
 impl<'n> Events<'n> {
     /// Those of a producer, for this thread.
     pub(super) fn of(native: &'n BaseProducer<Collector>) -> Self {
-        let thread = Box::new(thread::current());
-        let opaque = std::ptr::from_ref::<Thread>(&thread).cast_mut().cast();
-        // SAFETY: the client lives for as long as it is borrowed, and its queue for as long as this reference to it is not given back. `opaque` is a
-        // `Thread`, as `wake` wants it, that lives until the callback is taken back.
+        let thread = Box::into_raw(Box::new(thread::current()));
+        // SAFETY: the client lives for as long as it is borrowed, and its queue for as long as this reference to it is not given back.
+        // `thread` is what `wake` wants, and lives until the callback is taken back.
         #[allow(unsafe_code)]
         let queue = unsafe {
             let queue = bindings::rd_kafka_queue_get_main(native.client().native_ptr());
-            bindings::rd_kafka_queue_cb_event_enable(queue, Some(wake), opaque);
+            bindings::rd_kafka_queue_cb_event_enable(queue, Some(wake), thread.cast());
             queue
         };
-        Events { native, queue, _thread: thread }
+        Events { native, queue, thread }
     }
 
     /// Has the producer's context take all that is there. What comes afterwards wakes the thread.
@@ -54,11 +53,12 @@ impl<'n> Events<'n> {
 impl Drop for Events<'_> {
     fn drop(&mut self) {
         // SAFETY: the queue is ours until it is given back, once, here. It is locked while the callback is called, and while that is taken back: none
-        // comes after.
+        // comes after, and the thread's handle is ours alone.
         #[allow(unsafe_code)]
         unsafe {
             bindings::rd_kafka_queue_cb_event_enable(self.queue, None, null_mut());
             bindings::rd_kafka_queue_destroy(self.queue);
+            drop(Box::from_raw(self.thread));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Lookout {
         }
     }
 
-    /// Looks when it is time to, and tells the collector what an earlier look has shown. Called every few milliseconds.
+    /// Looks when it is time to, and tells the collector what an earlier look has shown. Called several times a second.
     pub(super) fn round(&mut self, native: &Arc<BaseProducer<Collector>>) {
         let collector = native.context();
         let confirmed = collector.confirmations();

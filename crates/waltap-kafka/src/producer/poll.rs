@@ -47,7 +47,8 @@ fn run(native: &Arc<BaseProducer<Collector>>, lookout: &mut Lookout) {
             collector.finish_round();
             lookout.round(native);
             round = Instant::now();
-            pause = IDLE;
+            // While it commits, librdkafka may take reports by itself.
+            pause = if collector.is_committing() { ROUND } else { IDLE };
         }
         // Somebody who calls or looks may be in the way of the end for seconds. Nothing is sent meanwhile: another producer may send the same already.
         if collector.is_dropped() {

@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 /// How much is read at once when there is much: enough for hundreds of rows, little beside the memory of a tap.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// A buffer that has grown is kept up to this size: large messages seldom come alone.
+const KEPT_BYTES: usize = 2 * 1024 * 1024;
+
 /// Reading stops to be worth while below this much room.
 const ROOM_BYTES_MIN: usize = 16 * 1024;
 
@@ -104,16 +107,26 @@ impl Inbox {
         .await
     }
 
-    /// Moves what is left to the front. The buffer grows for a large message, and gives back what that needed.
+    /// Moves what is left to the front. The buffer grows for large messages, and gives back what a very large one needed.
     fn make_room(&mut self) {
         let left = self.filled - self.taken;
-        let wanted = BUFFER_BYTES.max(self.awaited).max(left + ROOM_BYTES_MIN);
-        if self.buffer.len() < wanted || (wanted == BUFFER_BYTES && self.buffer.len() > wanted) {
-            self.buffer = begin_with(self.buffer.get(self.taken..self.filled).unwrap_or_default(), wanted);
+        let wanted = if self.awaited > left { self.awaited } else { left + ROOM_BYTES_MIN };
+        let size = self.buffer.len();
+        if wanted > size {
+            // Whoever fills without taking needs more again soon.
+            let new = if self.awaited > left { wanted } else { left + BUFFER_BYTES };
+            self.move_to(new);
+        } else if size > KEPT_BYTES && wanted <= KEPT_BYTES {
+            self.move_to(wanted.max(BUFFER_BYTES));
         } else if self.taken > 0 {
             self.buffer.copy_within(self.taken..self.filled, 0);
         }
         (self.taken, self.filled) = (0, left);
+    }
+
+    /// Begins another buffer with what is left.
+    fn move_to(&mut self, bytes: usize) {
+        self.buffer = begin_with(self.buffer.get(self.taken..self.filled).unwrap_or_default(), bytes);
     }
 }
 
@@ -139,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_out_however_the_bytes_come_in() {
-        let sizes = [0, 1, 17, 300, 70_000, 5, BUFFER_BYTES * 3, 2, 0];
+        let sizes = [0, 1, 17, 300, 70_000, 5, BUFFER_BYTES * 3, KEPT_BYTES * 3, 2, 0];
         // Byte by byte takes its time: without the large ones.
         for (chunk, largest) in [(1, 300), (4096, usize::MAX), (1 << 20, usize::MAX)] {
             let sizes = sizes.iter().filter(|size| **size <= largest);
@@ -157,8 +170,37 @@ mod tests {
             writer.await.unwrap().unwrap();
             assert!(received == sent, "chunks of {chunk}");
             inbox.make_room();
-            assert!(inbox.buffer.len() <= 2 * BUFFER_BYTES, "{}", inbox.buffer.len());
+            assert!(inbox.buffer.len() <= KEPT_BYTES, "{}", inbox.buffer.len());
         }
+    }
+
+    #[tokio::test]
+    async fn the_buffer_of_a_large_message_serves_those_that_follow() {
+        let large = message(b'd', &vec![7; BUFFER_BYTES + 50_000]);
+        let mut inbox = Inbox::new(&[]);
+        let mut buffers = std::collections::HashSet::new();
+        for _ in 0..5 {
+            let mut bytes = &large[..];
+            while !bytes.is_empty() {
+                assert!(inbox.fill(&mut bytes).await.unwrap() > 0);
+            }
+            assert!(inbox.next().unwrap().is_some());
+            buffers.insert(inbox.buffer.as_ptr());
+        }
+        assert_eq!(buffers.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_filled_without_being_taken_grows_in_few_steps() {
+        let bytes = vec![b'd'; BUFFER_BYTES * 4];
+        let mut bytes = &bytes[..];
+        let mut inbox = Inbox::new(&[]);
+        let mut fills = 0;
+        while !bytes.is_empty() {
+            assert!(inbox.fill(&mut bytes).await.unwrap() > 0);
+            fills += 1;
+        }
+        assert!(fills <= 5, "{fills}");
     }
 
     #[test]
