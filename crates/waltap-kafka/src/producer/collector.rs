@@ -153,8 +153,7 @@ impl Collector {
     }
 
     /// Hands over what was gathered where nothing else is in flight. Not looked at with each report: senders count at the same place, on another
-    /// processor.
-    /// Says whether some are kept.
+    /// processor. Says whether some are kept.
     pub(super) fn hand_over_the_last(&self) -> bool {
         let mut reports = self.lock();
         if reports.records == self.shared.records() {

@@ -73,3 +73,53 @@ unsafe extern "C" fn wake(_: *mut RDKafka, thread: *mut c_void) {
     // SAFETY: as the caller promises.
     unsafe { &*thread.cast::<Thread>() }.unpark();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
+
+    use rdkafka::ClientConfig;
+    use rdkafka::config::FromClientConfigAndContext;
+    use rdkafka::producer::PurgeConfig;
+    use waltap_error::Error;
+
+    use super::super::shared::Shared;
+    use super::super::topic_handles::{Record, TopicHandles};
+    use super::*;
+    use crate::delivery::DeliveryObserver;
+
+    struct Failures(Arc<AtomicBool>);
+
+    impl DeliveryObserver for Failures {
+        fn confirmed(&mut self, _: &[(u64, u64)]) {}
+        fn failed(&mut self, _: u64, _: Error) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_report_wakes_the_thread() {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::new(1 << 20));
+        assert!(shared.reserve(300));
+        let mut config = ClientConfig::new();
+        // A broker is not needed: the record waits for one until it is thrown away.
+        config.set("bootstrap.servers", "127.0.0.1:9");
+        let collector = Collector::new(Box::new(Failures(Arc::clone(&has_failed))), shared);
+        let native = Arc::new(BaseProducer::from_config_and_context(&config, collector).unwrap());
+        let topics = TopicHandles::new(Arc::clone(&native));
+        topics.send("orders", Record { partition: None, key: None, value: None, headers: None, opaque: 7 }).unwrap();
+        let events = Events::of(&native);
+        events.take();
+        native.purge(PurgeConfig::default().queue().inflight());
+        while !has_failed.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            thread::park_timeout(PATIENCE);
+            assert!(began.elapsed() < PATIENCE, "nobody has woken it");
+            events.take();
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A buffer that has grown is kept up to this size: large messages seldom come alone.
-const KEPT_BYTES: usize = 2 * 1024 * 1024;
+const KEPT_BYTES: usize = 2 * BUFFER_BYTES;
 
 /// Reading stops to be worth while below this much room.
 const ROOM_BYTES_MIN: usize = 16 * 1024;
@@ -170,7 +170,7 @@ mod tests {
             writer.await.unwrap().unwrap();
             assert!(received == sent, "chunks of {chunk}");
             inbox.make_room();
-            assert!(inbox.buffer.len() <= KEPT_BYTES, "{}", inbox.buffer.len());
+            assert!(inbox.buffer.len() <= 2 * BUFFER_BYTES, "{}", inbox.buffer.len());
         }
     }
 
